@@ -1,0 +1,3 @@
+"""dpip: pip over a network of peers."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,6 @@
+"""`python -m dpip` is the `dpip` command."""
+
+from dpip.cli.main import entry
+
+if __name__ == "__main__":
+    entry()

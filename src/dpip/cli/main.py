@@ -1,0 +1,89 @@
+"""The `dpip` command: a table of command names to modules, and the one error border.
+
+`dpip --version` must cost little more than starting Python, so this module imports only
+the standard library's cheap parts; a command's module is imported when it is named. A word
+that is not in the table is pip's: `dpip install flask` runs the environment's own pip.
+Each command module has `add_arguments(parser)` and `run(args) -> int`; commands in
+`RAW_COMMANDS` get their words unparsed through `run_raw(argv) -> int`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from dpip import __version__
+from dpip.errors import DpipError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS: dict[str, tuple[str, str]] = {}
+"""Command name to (module, one line of help)."""
+
+RAW_COMMANDS: frozenset[str] = frozenset()
+"""Commands that take the rest of the line as it is."""
+
+
+def entry() -> NoReturn:
+    """Run the command line of this process and exit with its code."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code; never lets a traceback out."""
+    try:
+        return _dispatch(list(argv))
+    except DpipError as error:
+        _report(error, as_json="--json" in argv)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader went away (`dpip … | head`): not an error of ours.
+        sys.stderr.close()
+        return 141
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv or argv[0] in {"-h", "--help", "help"}:
+        sys.stdout.write(usage())
+        return 0
+    if argv[0] in {"-V", "--version"}:
+        sys.stdout.write(f"dpip {__version__}\n")
+        return 0
+    if argv[0] not in COMMANDS:
+        from dpip.errors import UsageError
+
+        raise UsageError(f"unknown command {argv[0]!r}", hint="see `dpip --help`")
+    return _run(argv[0], argv[1:])
+
+
+def _run(name: str, argv: list[str]) -> int:
+    import argparse
+    import importlib
+
+    module_name, summary = COMMANDS[name]
+    module = importlib.import_module(module_name)
+    if name in RAW_COMMANDS:
+        return int(module.run_raw(argv))
+    parser = argparse.ArgumentParser(prog=f"dpip {name}", description=summary)
+    module.add_arguments(parser)
+    return int(module.run(parser.parse_args(argv)))
+
+
+def usage() -> str:
+    """Return the text of `dpip --help`."""
+    rows = "".join(f"  {name:<10} {summary}\n" for name, (_, summary) in COMMANDS.items())
+    return f"usage: dpip COMMAND …\n\n{rows}\nAny other word is a pip command.\n"
+
+
+def _report(error: DpipError, *, as_json: bool) -> None:
+    if as_json:
+        import json
+
+        sys.stderr.write(json.dumps(error.as_dict()) + "\n")
+        return
+    sys.stderr.write(f"error: {error.message}\n")
+    if error.hint:
+        sys.stderr.write(f"hint: {error.hint}\n")

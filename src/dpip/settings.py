@@ -1,0 +1,138 @@
+"""One frozen `Settings`: defaults < configuration file < environment < command line.
+
+Reading is cheap enough for every command: one small TOML file, parsed only if present.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dpip.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 4747
+ENVIRONMENT_PREFIX = "DPIP_"
+CONFIG_NAME = "config.toml"
+
+
+def default_home() -> Path:
+    """Return the platform's directory for dpip's state (used when DPIP_HOME is not set)."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("dpip", appauthor=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be configured. Sizes are bytes, durations are seconds."""
+
+    home: Path = field(default_factory=default_home)
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    index_url: str | None = None
+    """Upstream Simple API; None asks pip for the index that it is configured with."""
+    offline: bool = False
+    name: str = "dpip"
+    first_contact: tuple[str, ...] = ()
+    page_max_age: float = 300.0
+    """How long a cached project page is served before it is revalidated."""
+    upstream_timeout: float = 30.0
+    max_page_size: int = 256 * 2**20
+    max_file_size: int = 16 * 2**30
+    hot_size: int = 2 * 2**30
+    """How much room whole, ready-to-send archives may take."""
+    engine: str = "embedded"
+    """Where blocks live: "embedded", or "kubo" for an IPFS daemon beside the node."""
+    kubo_api: str = "http://127.0.0.1:5001"
+
+    @property
+    def url(self) -> str:
+        """Base URL of the node, without a trailing slash."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+def load(
+    flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Return the settings in force; flags that are None are taken as not given.
+
+    Raises UsageError for an unknown key or a value of the wrong kind.
+    """
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    environ = os.environ if environ is None else environ
+    from_environment = _from_environment(environ)
+    home = Path(given.get("home") or from_environment.get("home") or default_home()).expanduser()
+    merged: dict[str, Any] = {**_from_file(home / CONFIG_NAME), **from_environment, **given}
+    merged["home"] = home
+    return Settings(**{key: _coerce(key, value) for key, value in merged.items()})
+
+
+def field_types() -> dict[str, str]:
+    """Return setting name to its declared type, as written above."""
+    return {f.name: str(f.type) for f in dataclasses.fields(Settings)}
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    known = field_types()
+    return {
+        key: environ[ENVIRONMENT_PREFIX + key.upper()]
+        for key in known
+        if environ.get(ENVIRONMENT_PREFIX + key.upper())
+    }
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    import tomllib
+
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    unknown = sorted(values.keys() - field_types().keys())
+    if unknown:
+        raise UsageError(f"{path}: unknown setting {unknown[0]!r}", hint="see `dpip config list`")
+    return values
+
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+def _coerce(key: str, value: Any) -> Any:
+    """Turn text from the environment or a file into the type that the field declares."""
+    kinds = field_types()
+    if key not in kinds:
+        raise UsageError(f"unknown setting {key!r}", hint="see `dpip config list`")
+    kind = kinds[key]
+    try:
+        if kind == "Path":
+            return Path(value).expanduser()
+        if kind == "bool":
+            return value if isinstance(value, bool) else _boolean(str(value))
+        if kind == "int":
+            return int(value)
+        if kind == "float":
+            return float(value)
+        if kind.startswith("tuple"):
+            return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+    except (TypeError, ValueError):
+        raise UsageError(f"setting {key}: {value!r} is not of type {kind}") from None
+    return str(value) if value is not None else None
+
+
+def _boolean(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered in _TRUE:
+        return True
+    if lowered in _FALSE:
+        return False
+    raise ValueError(text)

@@ -1,0 +1,1 @@
+"""The package index protocol: its model, its two encodings, repositories, client, server."""

@@ -1,0 +1,89 @@
+"""Project pages and files, as the Simple repository API describes them.
+
+Reading order of the standards: PEP 503 (pages and names), 592 (yanked), 629 (version),
+658 and 714 (metadata files), 691 (JSON), 700 (versions, sizes, upload times),
+740 (attestations), 792 (project status). The values here are version 1.4 of the API;
+an absent field means that the source did not say.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+API_VERSION = "1.4"
+
+_SEPARATORS = re.compile(r"[-_.]+")
+_VALID_NAME = re.compile(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE)
+
+
+def normalize(name: str) -> str:
+    """Return the normalized form of a project name (PEP 503)."""
+    return _SEPARATORS.sub("-", name).lower()
+
+
+def is_valid_name(name: str) -> bool:
+    """Say whether `name` may name a project (PEP 508 names; no path tricks pass)."""
+    return _VALID_NAME.fullmatch(name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One distribution file of a project.
+
+    `url` is absolute, or relative to the page that lists the file. `yanked` is None, or the
+    reason (possibly empty) (PEP 592). `core_metadata` is None where no metadata file is
+    offered, else its hashes, which may be empty (PEP 714). `size` is bytes and `upload_time`
+    ISO 8601 in UTC (PEP 700). `provenance` is a URL (PEP 740).
+    """
+
+    filename: str
+    url: str
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    requires_python: str | None = None
+    size: int | None = None
+    upload_time: str | None = None
+    yanked: str | None = None
+    core_metadata: Mapping[str, str] | None = None
+    gpg_sig: bool | None = None
+    provenance: str | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """Lower-case hexadecimal SHA-256 of the file, if the source gives it."""
+        digest = self.hashes.get("sha256")
+        return digest.lower() if digest else None
+
+    @property
+    def is_wheel(self) -> bool:
+        """Whether the file name is a wheel's."""
+        return self.filename.endswith(".whl")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One project page.
+
+    `status` and `status_reason` are PEP 792 ("active" when the source is silent).
+    `versions` lists all release versions, also those without files (PEP 700).
+    `last_serial` is the source's serial for the page, None where it sends none.
+    """
+
+    name: str
+    files: tuple[File, ...] = ()
+    versions: tuple[str, ...] = ()
+    status: str = "active"
+    status_reason: str | None = None
+    last_serial: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectEntry:
+    """One row of the root list."""
+
+    name: str
+    last_serial: int | None = None
