@@ -1,0 +1,1 @@
+"""A mirror: an index joined to the bytes that it lists, kept so that a cut line loses nothing."""
