@@ -1,0 +1,1 @@
+"""Requirements in, the transitive `==` closure out, from metadata alone."""
