@@ -13,12 +13,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 API_VERSION = "1.4"
+VERSION_WITHOUT_SIZES = "1.0"
+LONGEST_NAME = 255
+SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
 
 _SEPARATORS = re.compile(r"[-_.]+")
 _VALID_NAME = re.compile(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE)
+_VALID_FILENAME = re.compile(r"[^\x00-\x1f\x7f/\\:]+")
+_VERSION = re.compile(r"\d+\.\d+")
+_SDIST_VERSION = re.compile(r".+-(\d[^-]*|v\d[^-]*)")
 
 
 def normalize(name: str) -> str:
@@ -28,7 +34,41 @@ def normalize(name: str) -> str:
 
 def is_valid_name(name: str) -> bool:
     """Say whether `name` may name a project (PEP 508 names; no path tricks pass)."""
-    return _VALID_NAME.fullmatch(name) is not None
+    return len(name) <= LONGEST_NAME and _VALID_NAME.fullmatch(name) is not None
+
+
+def is_valid_filename(filename: str) -> bool:
+    """Say whether `filename` is one plain path component that may be shown and stored."""
+    return (
+        len(filename) <= LONGEST_NAME
+        and not filename.startswith(".")
+        and _VALID_FILENAME.fullmatch(filename) is not None
+    )
+
+
+def supported_version(version: str) -> bool:
+    """Say whether a page of this version can be read: major version 1 (PEP 629)."""
+    return _VERSION.fullmatch(version) is not None and version.split(".", maxsplit=1)[0] == "1"
+
+
+def versions_of(files: Iterable[File]) -> tuple[str, ...]:
+    """Return the versions in the names of `files`, in their order, for a silent source.
+
+    A name that follows neither the wheel nor the sdist convention gives nothing.
+    """
+    found = (_version_in(file.filename) for file in files)
+    return tuple(dict.fromkeys(version for version in found if version is not None))
+
+
+def _version_in(filename: str) -> str | None:
+    if filename.endswith(".whl"):
+        parts = filename[:-4].split("-")
+        return parts[1] if len(parts) in {5, 6} else None
+    for suffix in SDIST_SUFFIXES:
+        if filename.endswith(suffix):
+            match = _SDIST_VERSION.fullmatch(filename.removesuffix(suffix))
+            return match.group(1) if match else None
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +119,12 @@ class Project:
     status: str = "active"
     status_reason: str | None = None
     last_serial: int | None = None
+
+    @property
+    def api_version(self) -> str:
+        """The version that this page fulfils: from 1.1 on every file has a size (PEP 700)."""
+        known = all(file.size is not None for file in self.files)
+        return API_VERSION if known else VERSION_WITHOUT_SIZES
 
 
 @dataclass(frozen=True, slots=True)
