@@ -16,6 +16,7 @@ from dpip.simple.repository import (
     UpstreamInvalid,
     UpstreamUnavailable,
 )
+from dpip.simple.transport import from_netrc, proxy_for
 from dpip.simple.upstream import Upstream, Validators, metadata_url
 
 T = TypeVar("T")
@@ -186,10 +187,21 @@ def test_credentials_come_from_netrc(
         finally:
             await upstream.aclose()
 
+    monkeypatch.setenv("NETRC", str(tmp_path / "absent"))
+    from_netrc.cache_clear()
     with pytest.raises(UpstreamUnavailable, match="refuses"):
         asyncio.run(question())
+    from_netrc.cache_clear()
     monkeypatch.setenv("NETRC", str(netrc))
     assert asyncio.run(question()) == "demo"
+
+
+def test_proxies_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "inside.example,127.0.0.1")
+    assert proxy_for("https://outside.example/simple/") == "http://proxy.example:3128"
+    assert proxy_for("https://inside.example/simple/") is None
+    assert proxy_for("http://127.0.0.1:4747/simple/") is None
 
 
 def test_a_file_is_resumed_by_range(index: FixtureIndex) -> None:
