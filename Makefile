@@ -19,7 +19,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check
 
 fix: $(STAMP)
-	$(BIN)/ruff check --quiet --fix --unsafe-fixes --select I,TC,UP,RUF,PIE,SIM,RET,F401 || true
+	$(BIN)/ruff check --quiet --fix --unsafe-fixes --select I,TC,UP,RUF,PIE,SIM,RET,F401 --ignore RUF100 || true
 	$(BIN)/ruff format --quiet
 
 types: $(STAMP)
