@@ -1,0 +1,291 @@
+"""Index pages to lean records: what a resolve needs of a project, and not a field more.
+
+A page lists every file that was ever uploaded, so it is by far the most of what a resolve
+reads. JSON pages (PEP 691) are decoded straight into structs of the needed fields; HTML pages
+(PEP 503) are scanned for anchors with one expression. Either way the files end up grouped
+by version, the versions sorted once, and the files of a version stay encoded until somebody
+looks at that version.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, overload
+from urllib.parse import unquote, urljoin
+
+import msgspec
+
+from dpip.resolve.errors import BadAnswer
+from dpip.resolve.facts import CandidateFile, Project
+from dpip.resolve.names import file_version, normalize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+ACCEPT = (
+    "application/vnd.pypi.simple.v1+json, "
+    "application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
+)
+MAX_PAGE = 512 * 2**20
+"""Bytes of a decoded page that are still read; the largest real ones stay below 100 MB."""
+
+
+class FileRow(msgspec.Struct, frozen=True, array_like=True, gc=False, omit_defaults=True):
+    """A file as it is stored: `upload_time` stays text until a cut-off asks for it."""
+
+    filename: str
+    url: str
+    sha256: str | None = None
+    size: int | None = None
+    requires_python: str = ""
+    yanked: str | None = None
+    upload_time: str | None = None
+    metadata_sha256: str | None = None
+
+
+class PageRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A project page: `files[i]` are the encoded rows of `versions[i]`, newest first."""
+
+    name: str
+    base: str
+    """URL that the rows' relative URLs stand on; without secrets."""
+    index: str
+    versions: list[str]
+    files: list[msgspec.Raw]
+
+
+class _Hashes(msgspec.Struct, gc=False):
+    sha256: str | None = None
+
+
+class _JsonFile(msgspec.Struct, rename="kebab", gc=False):
+    filename: str
+    url: str
+    hashes: _Hashes
+    requires_python: str | None = None
+    size: int | None = None
+    upload_time: str | None = None
+    yanked: bool | str = False
+    core_metadata: bool | _Hashes | None = None
+    data_dist_info_metadata: bool | _Hashes | None = msgspec.field(
+        default=None, name="data-dist-info-metadata"
+    )
+    dist_info_metadata: bool | _Hashes | None = None
+
+
+class _JsonPage(msgspec.Struct, gc=False):
+    files: list[_JsonFile]
+    meta: dict[str, msgspec.Raw] = {}
+
+
+_decode_json = msgspec.json.Decoder(_JsonPage).decode
+_encode = msgspec.msgpack.Encoder().encode
+_decode_rows = msgspec.msgpack.Decoder(list[FileRow]).decode
+_decode_page = msgspec.msgpack.Decoder(PageRecord).decode
+
+
+def parse(body: bytes, content_type: str, name: str, url: str, index: str) -> PageRecord:
+    """Read a page of either kind. Raises BadAnswer for what is neither."""
+    if "json" in content_type.lower():
+        return group(_json_rows(body, url), name, url, index)
+    if not body.lstrip()[:1] == b"<" and b"<a" not in body:
+        raise BadAnswer(f"{url}: the project page is neither JSON nor HTML")
+    text = body.decode("utf-8", "replace")
+    return group(_html_rows(text), name, _html_base(text, url), index)
+
+
+def encode(page: PageRecord) -> bytes:
+    """Return the stored form."""
+    return _encode(page)
+
+
+def decode(data: bytes) -> PageRecord:
+    """Read the stored form; raises msgspec.DecodeError."""
+    return _decode_page(data)
+
+
+def project(page: PageRecord) -> Project:
+    """Return the fact that the solver reads."""
+    return Project(page.name, tuple(page.versions), LazyFiles(page))
+
+
+class LazyFiles(Sequence[tuple[CandidateFile, ...]]):
+    """The files of each version, decoded when they are looked at, and then kept."""
+
+    __slots__ = ("_kept", "_page")
+
+    def __init__(self, page: PageRecord) -> None:
+        self._page = page
+        self._kept: dict[int, tuple[CandidateFile, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._page.files)
+
+    @overload
+    def __getitem__(self, at: int) -> tuple[CandidateFile, ...]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[tuple[CandidateFile, ...]]: ...
+
+    def __getitem__(
+        self, at: int | slice
+    ) -> tuple[CandidateFile, ...] | list[tuple[CandidateFile, ...]]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        kept = self._kept.get(at)
+        if kept is None:
+            rows = _decode_rows(self._page.files[at])
+            kept = self._kept[at] = tuple(candidate(row, self._page) for row in rows)
+        return kept
+
+
+def candidate(row: FileRow, page: PageRecord) -> CandidateFile:
+    """Return a stored row as the solver reads it."""
+    return CandidateFile(
+        filename=row.filename,
+        url=row.url if "://" in row.url else urljoin(page.base, row.url),
+        kind="wheel" if row.filename.endswith(".whl") else "sdist",
+        sha256=row.sha256,
+        size=row.size,
+        requires_python=row.requires_python,
+        yanked=row.yanked,
+        upload_time=_seconds(row.upload_time),
+        metadata_sha256=row.metadata_sha256,
+        index=page.index,
+    )
+
+
+def _seconds(text: str | None) -> float | None:
+    if not text:
+        return None
+    from datetime import UTC, datetime
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def group(rows: Iterable[FileRow], name: str, base: str, index: str) -> PageRecord:
+    """Sort the rows by version, newest first; names that do not parse are left out.
+
+    A version is parsed once for all its files: pages have tens of files a version.
+    """
+    by_text: dict[str, list[FileRow]] = {}
+    for row in rows:
+        by_text.setdefault(_version_key(row.filename, name), []).append(row)
+    by_version: dict[str, tuple[object, list[FileRow]]] = {}
+    for same in by_text.values():
+        version = file_version(same[0].filename, name)
+        if version is not None:
+            by_version.setdefault(str(version), (version, []))[1].extend(same)
+    newest_first = sorted(by_version.items(), key=lambda item: item[1][0], reverse=True)  # type: ignore[arg-type, return-value]
+    versions = [text for text, _ in newest_first]
+    files = [msgspec.Raw(_encode(same)) for _, (_, same) in newest_first]
+    return PageRecord(name, base, index, versions, files)
+
+
+def _version_key(filename: str, name: str) -> str:
+    """Return text that files share only if the same version would be parsed from them."""
+    if filename.endswith(".whl"):
+        parts = filename.split("-", 2)
+        if len(parts) == 3 and filename.count("-") in {4, 5} and normalize(parts[0]) == name:
+            return "wheel " + parts[1]
+    return filename
+
+
+def _json_rows(body: bytes, url: str) -> Iterator[FileRow]:
+    try:
+        page = _decode_json(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadAnswer(f"{url}: not a project page in JSON: {error}") from None
+    version = bytes(page.meta.get("api-version", b'"1.0"')).decode("utf-8", "replace")
+    if not version.startswith('"1.'):
+        raise BadAnswer(f"{url}: Simple API {version} is not understood")
+    for file in page.files:
+        yanked = file.yanked
+        yield FileRow(
+            file.filename,
+            file.url,
+            _hex(file.hashes.sha256),
+            file.size,
+            file.requires_python or "",
+            (yanked if isinstance(yanked, str) else "") if yanked else None,
+            file.upload_time,
+            _json_metadata(file),
+        )
+
+
+def _json_metadata(file: _JsonFile) -> str | None:
+    """Return the metadata file's hash, "" for one without a hash, None for no such file."""
+    told = file.core_metadata
+    if told is None:
+        told = file.data_dist_info_metadata
+    if told is None:
+        told = file.dist_info_metadata
+    if isinstance(told, _Hashes):
+        return _hex(told.sha256) or ""
+    return "" if told else None
+
+
+def _hex(digest: str | None) -> str | None:
+    """Return a SHA-256 in lower case, or None for what is none."""
+    if digest is None or len(digest) != 64:
+        return None
+    return digest if digest.islower() or digest.isdigit() else digest.lower()
+
+
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_TAG_TAIL = r"""((?:[^"'>]|"[^"]*"|'[^']*')*)>"""
+_ANCHOR = re.compile(rf"<a\b{_TAG_TAIL}(.*?)</a\s*>", re.IGNORECASE | re.DOTALL)
+_BASE = re.compile(rf"<base\b{_TAG_TAIL}", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
+_MARKUP = re.compile(r"<[^>]*>")
+
+
+def _attributes(text: str) -> dict[str, str]:
+    return {
+        m[1].lower(): html.unescape(m[2] or m[3] or m[4] or "") for m in _ATTRIBUTE.finditer(text)
+    }
+
+
+def _html_base(text: str, url: str) -> str:
+    found = _BASE.search(text)
+    href = _attributes(found[1]).get("href") if found else None
+    return urljoin(url, href) if href else url
+
+
+def _html_rows(text: str) -> Iterator[FileRow]:
+    for found in _ANCHOR.finditer(_COMMENT.sub("", text)):
+        attributes = _attributes(found[1])
+        href, _, fragment = attributes.get("href", "").partition("#")
+        if not href:
+            continue
+        filename = unquote(href.partition("?")[0].rstrip("/").rpartition("/")[2])
+        if not filename.endswith((".whl", ".gz", ".zip", ".bz2", ".xz", ".tgz")):
+            filename = html.unescape(_MARKUP.sub("", found[2])).strip()
+        yield FileRow(
+            filename,
+            href,
+            _html_sha256(fragment),
+            None,
+            attributes.get("data-requires-python", ""),
+            attributes.get("data-yanked"),
+            None,
+            _html_metadata(attributes),
+        )
+
+
+def _html_sha256(fragment: str) -> str | None:
+    algorithm, _, digest = fragment.partition("=")
+    return _hex(digest.partition("&")[0]) if algorithm == "sha256" else None
+
+
+def _html_metadata(attributes: dict[str, str]) -> str | None:
+    told = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata"))
+    if told is None or told.lower() == "false":
+        return None
+    return _html_sha256(told) or ""
