@@ -119,9 +119,7 @@ class Connections:
         headers = {"Proxy-Authorization": secret} if secret else {}
         if scheme == "http":
             return _Forwarded(proxy_host, proxy_port, self._timeout, headers)
-        tunnel = _Secure(
-            proxy_host, proxy_port, timeout=self._timeout, context=self._context(host)
-        )
+        tunnel = _Secure(proxy_host, proxy_port, timeout=self._timeout, context=self._context(host))
         tunnel.set_tunnel(host, port, headers)
         return tunnel
 

@@ -106,3 +106,17 @@ def _fields(head: str) -> list[tuple[str, str]]:
         if inside:
             found.append((name, value.strip()))
     return found
+
+
+def render(found: CoreMetadata) -> bytes:
+    """Return the text of core metadata, fields in a fixed order."""
+    lines = [
+        f"Metadata-Version: {found.metadata_version}",
+        f"Name: {found.name}",
+        f"Version: {found.version}",
+    ]
+    if found.requires_python:
+        lines.append(f"Requires-Python: {found.requires_python}")
+    lines += [f"Provides-Extra: {extra}" for extra in found.provides_extra]
+    lines += [f"Requires-Dist: {line}" for line in found.requires_dist]
+    return ("\n".join(lines) + "\n").encode()

@@ -101,13 +101,15 @@ def _netrc_path(environ: Mapping[str, str]) -> Path | None:
 def _from_keyring(url: str, host: str, user: str | None) -> tuple[str, str] | None:
     """Ask the keyring library if it is there, else the `keyring` command, by URL then host."""
     try:
-        import keyring
+        import importlib
+
+        keyring = importlib.import_module("keyring")
     except ImportError:
         return _from_keyring_command(url, host, user)
     for service in (url, host):
         try:
             found = keyring.get_credential(service, user)
-        except Exception:  # noqa: BLE001 - keyring back ends raise anything; no key is no error
+        except Exception:
             return None
         if found is not None:
             return found.username or user or "", found.password

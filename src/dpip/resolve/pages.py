@@ -93,7 +93,7 @@ def parse(body: bytes, content_type: str, name: str, url: str, index: str) -> Pa
     if not body.lstrip()[:1] == b"<" and b"<a" not in body:
         raise BadAnswer(f"{url}: the project page is neither JSON nor HTML")
     text = body.decode("utf-8", "replace")
-    return group(_html_rows(text), name, _html_base(text, url), index)
+    return group(html_rows(text), name, _html_base(text, url), index)
 
 
 def encode(page: PageRecord) -> bytes:
@@ -155,6 +155,17 @@ def candidate(row: FileRow, page: PageRecord) -> CandidateFile:
         metadata_sha256=row.metadata_sha256,
         index=page.index,
     )
+
+
+def rows(page: PageRecord) -> Iterator[FileRow]:
+    """Yield all rows of a page."""
+    for same in page.files:
+        yield from _decode_rows(same)
+
+
+def absolute(row: FileRow, base: str) -> FileRow:
+    """Return the row with an absolute URL."""
+    return msgspec.structs.replace(row, url=urljoin(base, row.url))
 
 
 def _seconds(text: str | None) -> float | None:
@@ -258,7 +269,8 @@ def _html_base(text: str, url: str) -> str:
     return urljoin(url, href) if href else url
 
 
-def _html_rows(text: str) -> Iterator[FileRow]:
+def html_rows(text: str) -> Iterator[FileRow]:
+    """Yield a row for each anchor of an HTML page."""
     for found in _ANCHOR.finditer(_COMMENT.sub("", text)):
         attributes = _attributes(found[1])
         href, _, fragment = attributes.get("href", "").partition("#")

@@ -298,8 +298,10 @@ class RemoteFile(io.BufferedIOBase):
 class RemoteZip(zipfile.ZipFile):
     """A `zipfile.ZipFile` behind a URL; each member is read with one exact request at most."""
 
-    def __init__(self, url: str, transport: Transport | None = None, **options: Any) -> None:
-        self._remote = RemoteFile(url, transport, **options)
+    def __init__(
+        self, url: str | RemoteFile, transport: Transport | None = None, **options: Any
+    ) -> None:
+        self._remote = url if isinstance(url, RemoteFile) else RemoteFile(url, transport, **options)
         try:
             super().__init__(self._remote)
         except BaseException:

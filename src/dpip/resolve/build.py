@@ -1,0 +1,177 @@
+"""Isolated builds (PEP 517, 518, 660): source tree in, metadata or wheel out.
+
+Each build sees the standard library and what `[build-system]` asks for, unpacked into a
+directory of its own, and nothing else; those requirements are resolved and fetched by this
+very resolver. The hooks run in a child process without site-packages (`-I -S`), so a backend
+can crash, print or exit as it likes, and nothing that happens to be installed leaks in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dpip.resolve import wheel_install
+from dpip.resolve.errors import BadMetadata, BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+FALLBACK_REQUIRES = ("setuptools>=40.8.0",)
+FALLBACK_BACKEND = "setuptools.build_meta:__legacy__"
+MAX_DEPTH = 8
+"""Builds that need builds that need builds: deeper than this it goes in a circle."""
+
+_HOOKS = """
+import importlib, json, os, site, sys
+task = json.load(sys.stdin)
+site.addsitedir(task["site"])
+sys.path[:0] = [os.path.join(task["source"], p) for p in task["backend_path"]]
+module, _, path = task["backend"].partition(":")
+backend = importlib.import_module(module)
+for part in filter(None, path.split(".")):
+    backend = getattr(backend, part)
+os.chdir(task["source"])
+sys.stdout.flush(); keep = os.dup(1); os.dup2(2, 1)
+hook = getattr(backend, task["hook"], None)
+result = {"missing": True} if hook is None else {"value": hook(*task["arguments"])}
+sys.stdout.flush(); os.dup2(keep, 1)
+sys.stdout.write("\\n" + json.dumps(result))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSystem:
+    """The `[build-system]` table, with the defaults of PEP 517 for what it leaves out."""
+
+    requires: tuple[str, ...] = FALLBACK_REQUIRES
+    backend: str = FALLBACK_BACKEND
+    backend_path: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, pyproject: dict[str, Any], where: str) -> BuildSystem:
+        """Read it from a parsed pyproject.toml; raises BadMetadata for a malformed table."""
+        table = pyproject.get("build-system")
+        if table is None:
+            return cls()
+        requires = table.get("requires") if isinstance(table, dict) else None
+        if not isinstance(requires, list) or not all(isinstance(r, str) for r in requires):
+            raise BadMetadata(f"{where}: [build-system] has no list `requires`")
+        backend = table.get("build-backend", FALLBACK_BACKEND)
+        return cls(tuple(requires), str(backend), tuple(table.get("backend-path", ())))
+
+
+class Isolation:
+    """Unpacks what a build needs and runs its hooks; thread-safe.
+
+    `provide` resolves and fetches requirements: it gets requirement strings and the depth of
+    nesting, and returns the paths of wheels. `python` is the interpreter that builds.
+    """
+
+    def __init__(
+        self,
+        provide: Callable[[Sequence[str], int], Sequence[Path]],
+        python: str = sys.executable,
+        depth: int = 0,
+    ) -> None:
+        self._provide = provide
+        self._python = python
+        self._depth = depth
+
+    def metadata(self, source: Path, system: BuildSystem, where: str) -> bytes:
+        """Return the METADATA that a wheel built from `source` would have."""
+        with tempfile.TemporaryDirectory(prefix="dpip-build-") as made:
+            out = Path(made) / "out"
+            out.mkdir()
+            build = self._prepared(source, system, Path(made), where)
+            prepared = build.call("prepare_metadata_for_build_wheel", str(out), None)
+            if "missing" not in prepared:
+                return _text(out / str(prepared["value"]) / "METADATA", where)
+            from dpip.resolve.metadata import wheel_metadata
+
+            wheel = str(build.call("build_wheel", str(out), None, None).get("value"))
+            return wheel_metadata(out / wheel, wheel)
+
+    def wheel(self, source: Path, system: BuildSystem, target: Path, where: str) -> Path:
+        """Build a wheel from `source` into `target` and return its path."""
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="dpip-build-") as made:
+            build = self._prepared(source, system, Path(made), where)
+            return target / str(build.call("build_wheel", str(target), None, None).get("value"))
+
+    def _prepared(self, source: Path, system: BuildSystem, room: Path, where: str) -> _Build:
+        if self._depth >= MAX_DEPTH:
+            raise BuildFailed(f"{where}: build requirements that need themselves to be built")
+        build = _Build(self._python, source, system, room / "tree", where)
+        (room / "tree" / wheel_install.SITE).mkdir(parents=True)
+        self._install(build, system.requires)
+        more = build.call("get_requires_for_build_wheel", None).get("value") or []
+        self._install(build, [str(requirement) for requirement in more])
+        return build
+
+    def _install(self, build: _Build, requires: Sequence[str]) -> None:
+        for wheel in self._provide(requires, self._depth + 1) if requires else ():
+            try:
+                wheel_install.install(str(wheel), str(build.tree), build.python)
+            except wheel_install.BadWheel as error:
+                raise BuildFailed(f"{build.where}: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    """One source tree with its environment unpacked in `tree`."""
+
+    python: str
+    source: Path
+    system: BuildSystem
+    tree: Path
+    where: str
+
+    def call(self, hook: str, *arguments: Any) -> dict[str, Any]:
+        """Return {"value": …}, or {"missing": True} for a hook that the backend lacks."""
+        site = str(self.tree / wheel_install.SITE)
+        task = {
+            "source": str(self.source),
+            "site": site,
+            "backend": self.system.backend,
+            "backend_path": self.system.backend_path,
+            "hook": hook,
+            "arguments": arguments,
+        }
+        path = [str(self.tree / "bin"), os.environ.get("PATH", "")]
+        done = subprocess.run(
+            [self.python, "-I", "-S", "-c", _HOOKS],
+            input=json.dumps(task),
+            capture_output=True,
+            text=True,
+            # Programs that a backend starts find what it has; it itself ignores PYTHONPATH.
+            env={**os.environ, "PYTHONPATH": site, "PATH": os.pathsep.join(path)},
+            check=False,
+        )
+        return _result(done, f"{self.where}: {hook}")
+
+
+def _result(done: subprocess.CompletedProcess[str], where: str) -> dict[str, Any]:
+    if done.returncode == 0:
+        try:
+            result: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2])
+        except ValueError:
+            pass
+        else:
+            return result
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    last = said[-1] if said else f"exit code {done.returncode}"
+    raise BuildFailed(f"{where} failed: {last}", output="\n".join(said[-40:]))
+
+
+def _text(path: Path, where: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BuildFailed(f"{where}: the backend wrote no METADATA: {error}") from None

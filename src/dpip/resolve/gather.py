@@ -1,0 +1,172 @@
+"""Facts, gathered: the store is read through, the rest is fetched in rounds.
+
+The solver's thread asks `Gathered` and gets what is in memory or in the store. What is not
+comes back as wants; `gather` has all of them fetched at once and waits for those without
+which the solver cannot go on. Prefetches go on in the background: a fact that arrives early
+or late changes how long a run takes, never what comes out.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dpip.errors import DpipError
+from dpip.resolve.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+
+    from dpip.resolve.facts import CandidateFile, Dependencies, Direct, Project, Unavailable, Wants
+
+
+class Pages(Protocol):
+    """Where project pages come from."""
+
+    def at_hand(self, name: str) -> Project | Unavailable | None:
+        """Return what is known without asking anybody."""
+        ...
+
+    def project(self, name: str) -> Project | Unavailable:
+        """Return the page, asking for it. May raise DpipError where no answer is an answer."""
+        ...
+
+
+class Records(Protocol):
+    """Where dependency records come from."""
+
+    def at_hand(self, file: CandidateFile) -> Dependencies | None:
+        """Return what is known without asking anybody."""
+        ...
+
+    def read(self, file: CandidateFile) -> Dependencies | Unavailable:
+        """Return the record, asking for it."""
+        ...
+
+
+class Directs(Protocol):
+    """What direct requirements point at."""
+
+    def read(self, url: str) -> Direct | Unavailable:
+        """Return what is behind the URL."""
+        ...
+
+
+class Gathered:
+    """The Facts of one run. Facts are read by one thread and added by many."""
+
+    def __init__(
+        self,
+        pages: Pages,
+        metadata: Records,
+        directs: Directs,
+        *,
+        workers: Workers | None = None,
+        progress: Callable[[int, int], Any] = lambda _asked, _answered: None,
+    ) -> None:
+        self._pages = pages
+        self._metadata = metadata
+        self._directs = directs
+        self._workers = workers or Workers()
+        self._progress = progress
+        self._facts: dict[Hashable, Any] = {}
+        self._failed: dict[Hashable, DpipError] = {}
+        self._under_way: set[Hashable] = set()
+        self._arrived = threading.Condition()
+
+    def close(self) -> None:
+        """Stop fetching."""
+        self._workers.close()
+
+    def project(self, name: str) -> Project | Unavailable | None:
+        """Return the page of a normalized project name, if it is at hand."""
+        found: Project | Unavailable | None = self._known(
+            ("page", name), lambda: self._pages.at_hand(name)
+        )
+        return found
+
+    def dependencies(self, file: CandidateFile) -> Dependencies | Unavailable | None:
+        """Return what the metadata of a listed file says, if it is at hand."""
+        found: Dependencies | Unavailable | None = self._known(
+            ("file", file.url), lambda: self._metadata.at_hand(file)
+        )
+        return found
+
+    def direct(self, url: str) -> Direct | Unavailable | None:
+        """Return what a direct requirement's URL holds, if it was read."""
+        found: Direct | Unavailable | None = self._known(("direct", url), lambda: None)
+        return found
+
+    def gather(self, wants: Wants) -> None:
+        """Fetch what is wanted; return when everything but `wants.ahead` is there.
+
+        Raises the error of the first want, in their order, that no source can answer.
+        """
+        needed = [self._ask_direct(url) for url in wants.direct]
+        needed += [self._ask_page(name) for name in wants.projects]
+        needed += [self._ask_file(file) for file in wants.metadata]
+        for file in wants.ahead:
+            self._ask_file(file)
+        self._wait(needed)
+
+    def _ask_page(self, name: str) -> Hashable:
+        return self._ask(("page", name), lambda: self._pages.project(name))
+
+    def _ask_file(self, file: CandidateFile) -> Hashable:
+        return self._ask(("file", file.url), lambda: self._metadata.read(file))
+
+    def _ask_direct(self, url: str) -> Hashable:
+        return self._ask(("direct", url), lambda: self._directs.read(url))
+
+    def _known(self, key: Hashable, at_hand: Callable[[], Any]) -> Any:
+        found = self._facts.get(key)
+        if found is None and key not in self._under_way:
+            found = at_hand()
+            if found is not None:
+                with self._arrived:
+                    found = self._facts.setdefault(key, found)
+        return found
+
+    def _ask(self, key: Hashable, read: Callable[[], Any]) -> Hashable:
+        with self._arrived:
+            if key in self._facts or key in self._under_way:
+                return key
+            self._under_way.add(key)
+        self._workers.submit(lambda: self._answer(key, read))
+        return key
+
+    def _answer(self, key: Hashable, read: Callable[[], Any]) -> None:
+        try:
+            found = read()
+        except DpipError as error:
+            self._put(key, None, error)
+        except BaseException as error:
+            self._put(key, None, _Crashed(error))
+        else:
+            self._put(key, found, None)
+
+    def _put(self, key: Hashable, found: Any, error: DpipError | None) -> None:
+        with self._arrived:
+            self._under_way.discard(key)
+            if error is None:
+                self._facts.setdefault(key, found)
+            else:
+                self._failed[key] = error
+            self._arrived.notify_all()
+
+    def _wait(self, needed: Iterable[Hashable]) -> None:
+        with self._arrived:
+            for key in needed:
+                while key in self._under_way:
+                    self._arrived.wait()
+                if key in self._failed:
+                    raise self._failed[key]
+            self._progress(len(self._facts) + len(self._under_way), len(self._facts))
+
+
+class _Crashed(DpipError):
+    """A defect of ours in a worker thread, carried to the thread that waits."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.__cause__ = error

@@ -1,0 +1,263 @@
+"""Where the metadata of a listed file comes from, cheapest way first.
+
+    facts store → metadata file beside the wheel (PEP 658, 714) → ranges of the wheel (see
+    `remote_zip.py`) → the whole wheel, kept as the download that it is → for source archives
+    `sdist.py`
+
+No way's failure is fatal while another is left. A host whose advertised metadata files are
+not there, or are not what the page's hash says, is not asked for them again for an hour.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+import zipfile
+import zlib
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import msgspec
+
+from dpip.resolve import core_metadata, records
+from dpip.resolve.errors import (
+    BadAnswer,
+    BadMetadata,
+    BuildFailed,
+    HashMismatch,
+    HttpFailure,
+    NotOffline,
+    Unreachable,
+)
+from dpip.resolve.facts import Unavailable
+from dpip.resolve.names import file_version, normalize, wheel_name
+from dpip.resolve.remote_zip import RemoteFile, RemoteZip, Way
+from dpip.resolve.store import metadata_key
+from dpip.resolve.transport import Request, origin, without_secrets
+
+if TYPE_CHECKING:
+    from dpip.resolve.downloads import Downloads
+    from dpip.resolve.facts import CandidateFile, Dependencies
+    from dpip.resolve.sdist import Builder
+    from dpip.resolve.store import Store
+    from dpip.resolve.transport import Transport
+
+DAY = 86400.0
+HOUR = 3600.0
+
+
+class HostMemory:
+    """Range habits of hosts, in the facts store: a RangeMemory that outlives the run."""
+
+    def __init__(self, store: Store, now: float) -> None:
+        self._store = store
+        self._now = now
+        self._ways: dict[str, Way] = {}
+
+    def way(self, host: str) -> Way:
+        """Return the way to start with."""
+        if host not in self._ways:
+            self._ways[host] = Way(self._store.host(host, "range", self._now) or 0)
+        return self._ways[host]
+
+    def learned(self, host: str, way: Way) -> None:
+        """Note that nothing above `way` works, for a day."""
+        if way > self.way(host):
+            self._ways[host] = way
+            self._store.put_host(host, "range", int(way), self._now + DAY)
+
+
+class Metadata:
+    """Dependency records of listed files; thread-safe."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        store: Store,
+        downloads: Downloads,
+        builder: Builder,
+        *,
+        now: float | None = None,
+        offline: bool = False,
+    ) -> None:
+        self._transport = transport
+        self._store = store
+        self._downloads = downloads
+        self._builder = builder
+        self._now = time.time() if now is None else now
+        self._offline = offline
+        self._memory = HostMemory(store, self._now)
+        self._no_sidecar: dict[str, bool] = {}
+
+    def at_hand(self, file: CandidateFile) -> Dependencies | None:
+        """Return what the store says, without asking anybody."""
+        key = key_of(file)
+        held = self._store.metadata(key) if key else None
+        if held is None:
+            return None
+        try:
+            return records.decode(held)
+        except msgspec.DecodeError:
+            return None
+
+    def read(self, file: CandidateFile) -> Dependencies | Unavailable:
+        """Return the record of a file, by whichever way works."""
+        held = self.at_hand(file)
+        if held is not None:
+            return held
+        try:
+            found = self._sdist(file) if file.kind == "sdist" else self._wheel(file)
+        except NotOffline as error:
+            return Unavailable("offline", error.message)
+        except BuildFailed as error:
+            return Unavailable("build-failed", error.message)
+        except (BadMetadata, BadAnswer, HashMismatch, HttpFailure) as error:
+            return Unavailable("broken", error.message)
+        self._keep(file, found)
+        return found
+
+    def _keep(self, file: CandidateFile, found: Dependencies) -> None:
+        key = key_of(file)
+        if key is not None:
+            self._store.put_metadata(key, records.encode(found))
+
+    def _sdist(self, file: CandidateFile) -> Dependencies:
+        path, _ = self._downloads.get(file.url, file.filename, file.sha256)
+        return checked(self._builder.metadata(path, file.filename), file)
+
+    def _wheel(self, file: CandidateFile) -> Dependencies:
+        kept = self._downloads.kept(file.sha256, file.filename)
+        if kept is not None or file.url.startswith("file:"):
+            path = kept or self._downloads.get(file.url, file.filename, file.sha256)[0]
+            return checked(wheel_metadata(path, file.filename), file)
+        if self._offline:
+            raise NotOffline(f"the metadata of {file.filename} is not stored")
+        text = self._sidecar(file)
+        if text is not None:
+            try:
+                return checked(text, file)
+            except BadMetadata:
+                self._distrust(file.url)
+        return checked(self._by_ranges(file), file)
+
+    # -- the metadata file beside the wheel
+
+    def _sidecar(self, file: CandidateFile) -> bytes | None:
+        """Return the advertised metadata file, or None where the wheel itself must be read."""
+        if file.metadata_sha256 is None or self._is_distrusted(file.url):
+            return None
+        url = file.url.partition("#")[0] + ".metadata"
+        try:
+            with self._transport.send(Request(url, {"Accept-Encoding": "gzip"})) as response:
+                if response.status == 200:
+                    text = response.read(core_metadata.MAX_SIZE)
+                    if file.metadata_sha256 in {"", sha256(text).hexdigest()}:
+                        return text
+        except (BadAnswer, Unreachable):
+            return None
+        self._distrust(file.url)
+        return None
+
+    def _is_distrusted(self, url: str) -> bool:
+        host = _host(url)
+        if host not in self._no_sidecar:
+            self._no_sidecar[host] = bool(self._store.host(host, "no-metadata", self._now))
+        return self._no_sidecar[host]
+
+    def _distrust(self, url: str) -> None:
+        host = _host(url)
+        self._no_sidecar[host] = True
+        self._store.put_host(host, "no-metadata", 1, self._now + HOUR)
+
+    # -- the wheel itself
+
+    def _by_ranges(self, file: CandidateFile) -> bytes:
+        """Read METADATA where the wheel lies; a wheel that came whole is kept."""
+        with tempfile.TemporaryDirectory(prefix="dpip-wheel-") as room:
+            arrived = Path(room) / "wheel"
+
+            def spool() -> IO[bytes]:
+                return arrived.open("w+b")
+
+            remote = RemoteFile(
+                file.url.partition("#")[0],
+                self._transport,
+                size=file.size,
+                memory=self._memory,
+                spool=spool,
+            )
+            try:
+                with RemoteZip(remote) as archive:
+                    text = archive.read(metadata_member(archive, file.filename))
+            except ZIP_ERRORS as error:
+                raise BadMetadata(f"{file.filename}: {error}") from None
+            finally:
+                remote.close()
+            if arrived.exists():
+                self._take(arrived, file)
+        return text
+
+    def _take(self, arrived: Path, file: CandidateFile) -> None:
+        path, digest = self._downloads.adopt(arrived, file.filename)
+        if file.sha256 not in {None, digest}:
+            shutil.rmtree(path.parent, ignore_errors=True)
+            raise HashMismatch(
+                f"{without_secrets(file.url)}: sha256 is {digest}, not {file.sha256}"
+            )
+
+
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
+
+
+def key_of(file: CandidateFile) -> str | None:
+    """Return the store's key for a file's record; None where no hash identifies the file."""
+    if file.sha256 is None:
+        return None
+    return metadata_key(file.sha256, file.metadata_sha256 or file.index)
+
+
+def checked(text: bytes, file: CandidateFile) -> Dependencies:
+    """Return the record in METADATA text; raises BadMetadata if it is of something else."""
+    found = core_metadata.parse(text, file.filename)
+    wheel = wheel_name(file.filename)
+    name = wheel.name if wheel else normalize(found.name)
+    claimed = file_version(file.filename, name)
+    if claimed is None:
+        raise BadMetadata(f"{file.filename}: its metadata is of {found.name!r}")
+    core_metadata.check_identity(found, name, str(claimed), file.filename)
+    return records.from_metadata(found, file.filename)
+
+
+def wheel_metadata(path: Path, filename: str) -> bytes:
+    """Return METADATA of a wheel on disk; raises BadMetadata."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(metadata_member(archive, filename))
+    except (*ZIP_ERRORS, OSError) as error:
+        raise BadMetadata(f"{filename}: {error}") from None
+
+
+def metadata_member(archive: zipfile.ZipFile, filename: str) -> zipfile.ZipInfo:
+    """Return the entry of the wheel's own METADATA; raises BadMetadata.
+
+    The directory is found by the project's name (its version may be written otherwise).
+    """
+    wheel = wheel_name(filename)
+    found = [
+        info
+        for info in archive.infolist()
+        if info.filename.endswith(".dist-info/METADATA")
+        and info.filename.count("/") == 1
+        and (wheel is None or normalize(info.filename.partition("-")[0]) == wheel.name)
+    ]
+    if len(found) != 1:
+        raise BadMetadata(f"{filename}: {len(found)} METADATA files inside, not one")
+    if found[0].file_size > core_metadata.MAX_SIZE:
+        raise BadMetadata(f"{filename}: METADATA of {found[0].file_size:,} bytes is not read")
+    return found[0]
+
+
+def _host(url: str) -> str:
+    return ":".join(map(str, origin(url)[1:]))
