@@ -109,7 +109,7 @@ def _from_keyring(url: str, host: str, user: str | None) -> tuple[str, str] | No
     for service in (url, host):
         try:
             found = keyring.get_credential(service, user)
-        except Exception:
+        except Exception:  # noqa: BLE001 - keyring back ends raise anything; no key is no error
             return None
         if found is not None:
             return found.username or user or "", found.password

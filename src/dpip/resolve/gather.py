@@ -140,7 +140,7 @@ class Gathered:
             found = read()
         except DpipError as error:
             self._put(key, None, error)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a thread must hand on whatever it met
             self._put(key, None, _Crashed(error))
         else:
             self._put(key, found, None)

@@ -24,6 +24,8 @@ from dpip.resolve.names import file_version, normalize
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from packaging.version import Version
+
 ACCEPT = (
     "application/vnd.pypi.simple.v1+json, "
     "application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
@@ -188,14 +190,14 @@ def group(rows: Iterable[FileRow], name: str, base: str, index: str) -> PageReco
     by_text: dict[str, list[FileRow]] = {}
     for row in rows:
         by_text.setdefault(_version_key(row.filename, name), []).append(row)
-    by_version: dict[str, tuple[object, list[FileRow]]] = {}
+    by_version: dict[Version, list[FileRow]] = {}
     for same in by_text.values():
         version = file_version(same[0].filename, name)
         if version is not None:
-            by_version.setdefault(str(version), (version, []))[1].extend(same)
-    newest_first = sorted(by_version.items(), key=lambda item: item[1][0], reverse=True)  # type: ignore[arg-type, return-value]
-    versions = [text for text, _ in newest_first]
-    files = [msgspec.Raw(_encode(same)) for _, (_, same) in newest_first]
+            by_version.setdefault(version, []).extend(same)
+    newest_first = sorted(by_version, reverse=True)
+    versions = [str(version) for version in newest_first]
+    files = [msgspec.Raw(_encode(by_version[version])) for version in newest_first]
     return PageRecord(name, base, index, versions, files)
 
 

@@ -103,6 +103,7 @@ class RemoteFile(io.BufferedIOBase):
         super().__init__()
         self.url = url
         self._transport = transport or open_transport()
+        self._owned = None if transport else self._transport
         self._memory = memory or Forgetful()
         self._spool = spool
         self._host = ":".join(map(str, origin(url)[1:]))
@@ -113,7 +114,11 @@ class RemoteFile(io.BufferedIOBase):
         self._held = b""
         self._parts: dict[int, bytes] = {}
         self._whole: IO[bytes] | None = None
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def size(self) -> int:
@@ -166,6 +171,8 @@ class RemoteFile(io.BufferedIOBase):
         """Let go of what is held."""
         if self._whole is not None:
             self._whole.close()
+        if self._owned is not None:
+            self._owned.close()
         self._parts.clear()
         super().close()
 
@@ -316,8 +323,9 @@ class RemoteZip(zipfile.ZipFile):
 
     def close(self) -> None:
         """Close the archive and the file below it."""
-        super().close()
-        self._remote.close()
+        if hasattr(self, "_remote"):  # not if the file could not even be opened
+            super().close()
+            self._remote.close()
 
     def _end_of(self, member: zipfile.ZipInfo) -> int:
         """Return where the next thing begins: the data descriptor, if any, lies before it."""
