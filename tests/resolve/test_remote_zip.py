@@ -9,9 +9,9 @@ import pytest
 from tests.resolve.range_server import MANNERS, serving
 from tests.simple.fixture_index import noise
 
+from dpip.resolve.connections import open_transport
 from dpip.resolve.errors import BadAnswer, HttpFailure
 from dpip.resolve.remote_zip import TAIL, Forgetful, RemoteFile, RemoteZip, Way
-from dpip.resolve.transport import open_transport
 
 NAME = "demo-1.0.dist-info/METADATA"
 TEXT = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n" + b"word " * 800

@@ -16,12 +16,23 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dpip import __version__
+from dpip.resolve.credentials import Credentials
 from dpip.resolve.errors import Unreachable
-from dpip.resolve.transport import Request, Response, origin, without_secrets
+from dpip.resolve.transport import (
+    Authenticated,
+    Following,
+    Request,
+    Response,
+    Retrying,
+    origin,
+    without_secrets,
+)
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
+
+    from dpip.resolve.transport import Transport
 
 Origin = tuple[str, str, int]
 USER_AGENT = f"dpip/{__version__}"
@@ -111,8 +122,6 @@ class Connections:
 
     def _through(self, proxy: str, where: Origin) -> http.client.HTTPConnection:
         """Connect by way of a forward proxy: CONNECT for https, absolute targets for http."""
-        from dpip.resolve.credentials import Credentials
-
         scheme, host, port = where
         bare, secret = Credentials((), {"NETRC": os.devnull}).split(proxy)
         _, proxy_host, proxy_port = origin(bare)
@@ -208,6 +217,19 @@ class _Body:
         self._answer.close()
         if connection is not None:
             connection.close()
+
+
+def open_transport(
+    *,
+    credentials: Credentials | None = None,
+    timeout: float = 30.0,
+    trusted_hosts: frozenset[str] = frozenset(),
+    attempts: int = 4,
+) -> Transport:
+    """Return the whole stack: sockets, retries, credentials, redirects."""
+    sockets = Connections(timeout=timeout, trusted_hosts=trusted_hosts)
+    retrying = Retrying(sockets, attempts=attempts)
+    return Following(Authenticated(retrying, credentials or Credentials()))
 
 
 def _unreachable(url: str, error: Exception) -> Unreachable:

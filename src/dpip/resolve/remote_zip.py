@@ -27,8 +27,9 @@ import tempfile
 import zipfile
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from dpip.resolve.connections import open_transport
 from dpip.resolve.errors import BadAnswer, HttpFailure
-from dpip.resolve.transport import Request, open_transport, origin, without_secrets
+from dpip.resolve.transport import Request, origin, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
 """One question over HTTP, and the small wrappers that make it polite.
 
-`Transport` has one method. `Connections` (in `connections.py`) puts it on sockets; each
-wrapper here adds one thing: redirects, credentials, retries. Assembling them is `open_transport`.
+`Transport` has one method. `connections.py` puts it on sockets; each wrapper here adds one
+thing: redirects, credentials, retries. `open_transport`, beside the sockets, stacks them.
 A transport may be used by many threads at once.
 """
 
@@ -234,22 +234,6 @@ class Retrying:
 def _retry_after(headers: Mapping[str, str]) -> float:
     value = headers.get("retry-after", "")
     return float(value) if value.isdigit() else 0.0
-
-
-def open_transport(
-    *,
-    credentials: Credentials | None = None,
-    timeout: float = 30.0,
-    trusted_hosts: frozenset[str] = frozenset(),
-    attempts: int = 4,
-) -> Transport:
-    """Return the whole stack: sockets, retries, credentials, redirects."""
-    from dpip.resolve.connections import Connections
-    from dpip.resolve.credentials import Credentials
-
-    sockets = Connections(timeout=timeout, trusted_hosts=trusted_hosts)
-    retrying = Retrying(sockets, attempts=attempts)
-    return Following(Authenticated(retrying, credentials or Credentials()))
 
 
 def get(transport: Transport, url: str, headers: Mapping[str, str], limit: int) -> bytes:
