@@ -61,8 +61,9 @@ class Release:
 def fetch(span: Span) -> list[Release]:
     """Return the archives of `span` in release order, downloading what the cache lacks."""
     page = _page(span.project)
+    wanted = (_wanted(span, file) for file in page["files"])
     found = sorted(
-        (release for file in page["files"] if (release := _wanted(span, file)) is not None),
+        (pair for pair in wanted if pair is not None),
         key=lambda pair: (pair[0].version, pair[0].kind),
     )
     for release, url in found:
@@ -94,7 +95,9 @@ def _wanted(span: Span, file: dict[str, Any]) -> tuple[Release, str] | None:
 
 
 def _index() -> str:
-    configured = os.environ.get("PIP_INDEX_URL") or _pip("-m", "pip", "config", "get", "global.index-url")
+    configured = os.environ.get("PIP_INDEX_URL") or _pip(
+        "-m", "pip", "config", "get", "global.index-url"
+    )
     return (configured or _pip("-c", ASK_PIP)).rstrip("/")
 
 

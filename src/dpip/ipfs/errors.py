@@ -45,6 +45,10 @@ class InvalidCar(IpfsError):
     """A CAR stream is malformed or ends in the middle."""
 
 
+class InvalidArchive(IpfsError):
+    """An archive, or a recipe of one, is damaged, unsafe or of a kind that stays whole."""
+
+
 class InvalidPath(IpfsError):
     """A path is malformed, or goes through something that has no children."""
 
