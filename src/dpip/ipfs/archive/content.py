@@ -1,4 +1,4 @@
-"""Contents as UnixFS: files of content-defined chunks, in plain directories.
+"""Contents as UnixFS: files of content-defined chunks, in directories.
 
 Chunks are 64 KiB on average (16 to 256) by FastCDC, so that an edit in a large file leaves
 most of its chunks as they were. What is kept compressed shares nothing with anything and is
@@ -8,17 +8,20 @@ cut at 1 MiB instead.
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING
 
-from .. import dagpb, unixfs
-from ..blockstore import Block
-from ..cid import CID, RAW, SHA2_256
+from .. import hamt, unixfs
+from ..blockstore import Block, MemoryBlockstore
+from ..cid import CID, DAG_PB, RAW, SHA2_256
+from ..directory import Directory
 from ..errors import InvalidArchive, InvalidBlock
 from ..importer import Leaf, layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from .. import dagpb
     from ..importer import File
 
     Sink = Callable[[Block], None]
@@ -38,9 +41,7 @@ def store(content: memoryview, sink: Sink, average: int = AVERAGE) -> File:
 
     if len(content) <= average // 4:
         return store_cut(content, (slice(0, len(content)),), sink)
-    cutter = pyfastcdc.FastCDC(
-        avg_size=average, min_size=average // 4, max_size=average * 4, seed=0
-    )
+    cutter = pyfastcdc.FastCDC(average, min_size=average // 4, max_size=average * 4)
     cuts = (slice(one.offset, one.offset + one.length) for one in cutter.cut_buf(content))
     return store_cut(content, cuts, sink)
 
@@ -84,19 +85,16 @@ def plant(tree: Tree, path: str, file: File) -> None:
 
 def store_tree(tree: Tree, sink: Sink) -> dagpb.Link:
     """Put the directories into `sink` and return a nameless link to the root."""
-    links = []
+    scratch = MemoryBlockstore()
+    directory = Directory(scratch)
     for name, child in tree.items():
-        if isinstance(child, dict):
-            below = store_tree(child, sink)
-            links.append(dagpb.Link(below.cid, name, below.tsize))
-        else:
-            links.append(dagpb.Link(child.cid, name, child.tsize))
-    block = dagpb.encode(dagpb.Node(tuple(links), unixfs.DIRECTORY))
-    if len(block) > dagpb.MAX_BLOCK:
-        raise InvalidArchive("too many members in one directory")
-    cid = dagpb.cid_of(block)
-    sink(Block(cid, block))
-    return dagpb.Link(cid, "", len(block) + sum(link.tsize for link in links))
+        below = store_tree(child, sink) if isinstance(child, dict) else child
+        directory.set(name, below.cid, below.tsize)
+    link = directory.write()
+    for multihash in scratch.multihashes():
+        cid = CID.v1(DAG_PB, multihash)
+        sink(Block(cid, scratch.get(cid)))
+    return link
 
 
 def read(get: Get, cid: CID, depth: int = 0) -> Iterator[bytes]:
@@ -116,10 +114,16 @@ def walk(get: Get, cid: CID, prefix: str = "", depth: int = 0) -> Iterator[tuple
     if not entry.is_directory:
         yield prefix[:-1], cid
         return
-    if entry.kind is not unixfs.Kind.DIRECTORY or depth > MAX_DEPTH + 1:
-        raise InvalidBlock(f"{cid} is not a plain directory")
-    for link in entry.links:
+    if depth > MAX_DEPTH + 1:
+        raise InvalidBlock(f"{cid} is too deep")
+    sharded = entry.kind is unixfs.Kind.HAMT
+    links = hamt.entries(partial(_load, get), entry) if sharded else iter(entry.links)
+    for link in links:
         if link.cid.codec == RAW:
             yield prefix + link.name, link.cid
         else:
             yield from walk(get, link.cid, f"{prefix}{link.name}/", depth + 1)
+
+
+def _load(get: Get, cid: CID) -> unixfs.Entry:
+    return unixfs.read(cid, get(cid))

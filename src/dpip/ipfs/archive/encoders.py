@@ -108,7 +108,8 @@ LEVELS = (6, 9, 1, 2, 3, 4, 5, 7, 8)
 ZLIB = tuple(Zlib(level) for level in LEVELS)
 UNUSUAL = (Zlib(6, 9), Zlib(9, 9), Zlib(9, 8, zlib.Z_FILTERED), Zlib(0))
 GNU_GZIP = tuple(GnuGzip(level) for level in (6, 9, 1))
-ALL: dict[str, Encoder] = {one.name: one for one in (*ZLIB, *UNUSUAL, *GNU_GZIP)}
+_EVERY: tuple[Encoder, ...] = (*ZLIB, *UNUSUAL, *GNU_GZIP)
+ALL: dict[str, Encoder] = {one.name: one for one in _EVERY}
 """Every encoder by its name. One more is one more entry here and in `match`."""
 
 

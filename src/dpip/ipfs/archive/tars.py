@@ -155,7 +155,8 @@ def take_head(head: bytes, size: int) -> Head | None:
 
 def time_size(stable: bytes) -> int:
     """Return how many bytes of times the holes of a head take."""
-    return TIME.stop - TIME.start + sum(one.stop - one.start for one in _pax_times(stable))
+    fields = (TIME, *_pax_times(stable))
+    return sum(int(one.stop - one.start) for one in fields)
 
 
 def fill_head(head: Head, size: int) -> bytes:
