@@ -19,11 +19,11 @@ Files = Mapping[str, bytes]
 def text(seed: int, size: int = 20_000) -> bytes:
     """Return compressible bytes that differ by seed."""
     words = [hashlib.sha256(b"%d/%d" % (seed, n)).hexdigest()[:7] for n in range(40)]
-    lines, state = [], seed + 1
-    while sum(map(len, lines)) < size:
+    out, state = bytearray(), seed + 1
+    while len(out) < size:
         state = (state * 1103515245 + 12345) % 2**31
-        lines.append(" ".join(words[(state >> shift) % 40] for shift in (3, 7, 11, 15)) + "\n")
-    return "".join(lines).encode()[:size]
+        out += " ".join(words[(state >> shift) % 40] for shift in (3, 7, 11, 15)).encode() + b"\n"
+    return bytes(out[:size])
 
 
 PACKAGE: Files = {
