@@ -1,0 +1,255 @@
+"""Where the answer is to run: Python version, marker variables, wheel tags.
+
+A `Target` is a value: it can describe this interpreter or another one on another system.
+Wheel tags are kept as two short tables (Python with ABI, platform) instead of their product
+of a thousand and more combinations (PEP 425, 600, 656).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import InvalidSpecifier, Specifier
+
+from dpip.errors import UsageError
+from dpip.resolve import markers, names
+from dpip.resolve.versions import clauses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+ANY = "any"
+_ANY_RANK = 1_000_000
+"""Files for any platform come after all that name one, as `packaging.tags` has it."""
+
+ALIASES = {
+    "linux": "x86_64-unknown-linux-gnu",
+    "macos": "aarch64-apple-darwin",
+    "windows": "x86_64-pc-windows-msvc",
+}
+GLIBC_MINOR = 28
+MUSL_MINOR = 2
+MACOS = (13, 0)
+_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+_WINDOWS = {"x86_64": "win_amd64", "i686": "win32", "aarch64": "win_arm64"}
+_WINDOWS_MACHINES = {"win_amd64": "AMD64", "win32": "x86", "win_arm64": "ARM64"}
+
+
+class UnknownPlatform(UsageError):
+    """No such platform."""
+
+    slug = "unknown-platform"
+    default_hint = "use linux, macos, windows, a triple such as aarch64-unknown-linux-gnu, or a tag"
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """Compatible wheel tags, best first: pairs of Python and ABI, and platforms."""
+
+    pairs: Mapping[tuple[str, str], int]
+    platforms: Mapping[str, int]
+
+    def rank(self, filename: str) -> int | None:
+        """Return how well a wheel fits, lowest is best; None: not at all."""
+        wheel = names.wheel_name(filename)
+        if wheel is None:
+            return None
+        pair = min(
+            (self.pairs[p, a] for p in wheel.pythons for a in wheel.abis if (p, a) in self.pairs),
+            default=None,
+        )
+        if pair is None:
+            return None
+        platform = min(
+            (self.platforms[p] for p in wheel.platforms if p in self.platforms), default=None
+        )
+        if platform is not None:
+            return pair * len(self.platforms) + platform
+        return _ANY_RANK + pair if ANY in wheel.platforms and "none" in wheel.abis else None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One environment. `variables` are the marker variables of PEP 508."""
+
+    variables: Mapping[str, str]
+    tags: Tags
+
+    @property
+    def python(self) -> str:
+        """Full Python version, such as 3.12.4."""
+        return self.variables["python_full_version"]
+
+    def admits_python(self, requires_python: str) -> bool:
+        """Say whether a Requires-Python lets this Python in; upper bounds are not looked at.
+
+        An upper bound says what was tested, not what works, and obeying it makes a solver
+        walk back to the last release that did not have one.
+        """
+        python = names.version(self.python)
+        return all(c.contains(python, prereleases=True) for c in lower_bounds(requires_python))
+
+    def active(self, marker: str, extra: str = "") -> bool:
+        """Say whether a marker holds here, with one extra asked for or none."""
+        return not marker or markers.holds(markers.parse(marker), self.variables, extra)
+
+
+@lru_cache(maxsize=4096)
+def lower_bounds(requires_python: str) -> tuple[Specifier, ...]:
+    """Return a Requires-Python without what limits it from above; nothing if it is no PEP 440."""
+    try:
+        return tuple(_without_upper(requires_python))
+    except InvalidSpecifier:
+        return ()
+
+
+def _without_upper(specifier: str) -> Iterable[Specifier]:
+    for clause in clauses(specifier):
+        if clause.operator in {"~=", "==", "==="}:
+            yield Specifier(">=" + clause.version.removesuffix(".*"))
+        elif clause.operator not in {"<", "<="}:
+            yield clause
+
+
+def here() -> Target:
+    """Return this interpreter on this machine."""
+    from packaging.markers import default_environment
+    from packaging.tags import interpreter_name, platform_tags, sys_tags
+
+    variables = {key: str(value) for key, value in default_environment().items()}
+    platforms = list(platform_tags())
+    if interpreter_name() == "cp":
+        pairs = cpython_pairs(variables["python_version"])
+    else:
+        pairs = list(dict.fromkeys((tag.interpreter, tag.abi) for tag in sys_tags()))
+    return Target(variables, _tags(pairs, platforms))
+
+
+def target(python: str | None, platform: str | None, tags: Sequence[str] = ()) -> Target:
+    """Return another environment: a Python version, a platform or triple, or platform tags.
+
+    What is None is taken from this interpreter. Raises UnknownPlatform.
+    """
+    if python is None and platform is None and not tags:
+        return here()
+    base = here().variables
+    full = _full(python) if python else base["python_full_version"]
+    short = ".".join(full.split(".")[:2])
+    changed = {"python_version": short, "python_full_version": full}
+    if python:
+        changed["implementation_version"] = full
+    if platform is None and not tags:
+        from packaging.tags import platform_tags
+
+        return Target({**base, **changed}, _tags(cpython_pairs(short), list(platform_tags())))
+    platforms, system = _platform(platform, tags)
+    return Target({**base, **system, **changed}, _tags(cpython_pairs(short), platforms))
+
+
+def _full(python: str) -> str:
+    if not re.fullmatch(r"\d+\.\d+(\.\d+)?((a|b|rc)\d+)?\+?", python):
+        raise UsageError(f"not a Python version: {python!r}", hint="write it as 3.12 or 3.12.4")
+    return python if python.count(".") > 1 else f"{python}.0"
+
+
+def _tags(pairs: Sequence[tuple[str, str]], platforms: Sequence[str]) -> Tags:
+    order = {platform: rank for rank, platform in enumerate(dict.fromkeys(platforms))}
+    return Tags({pair: rank for rank, pair in enumerate(dict.fromkeys(pairs))}, order)
+
+
+def cpython_pairs(python_version: str) -> list[tuple[str, str]]:
+    """Return the (Python, ABI) tags that CPython X.Y takes, best first."""
+    major, minor = (int(part) for part in python_version.split(".")[:2])
+    own = f"cp{major}{minor}"
+    abi = own + ("m" if (major, minor) < (3, 8) else "")
+    pairs = [(own, abi), (own, "abi3"), (own, "none")]
+    pairs += [(f"cp{major}{older}", "abi3") for older in range(minor - 1, 1, -1)]
+    generic = [f"py{major}{minor}", f"py{major}"]
+    generic += [f"py{major}{older}" for older in range(minor - 1, -1, -1)]
+    return pairs + [(python, "none") for python in generic]
+
+
+def _platform(platform: str | None, tags: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    if tags:
+        parts = [_of_tag(tag) for tag in tags if tag != ANY]
+        platforms = [each for found, _ in parts for each in found]
+        return platforms, parts[0][1] if parts else {}
+    return _of_triple(ALIASES.get(str(platform), str(platform)))
+
+
+def _of_triple(triple: str) -> tuple[list[str], dict[str, str]]:
+    machine, _, rest = triple.partition("-")
+    manylinux = re.fullmatch(r"manylinux(?:_2_(\d+)|2014|2010)", rest)
+    if manylinux:
+        fixed = {"manylinux2014": 17, "manylinux2010": 12}
+        return _glibc(int(manylinux[1] or fixed[rest]), machine), _linux(machine)
+    if rest in {"unknown-linux-gnu", "linux-gnu"}:
+        return _glibc(GLIBC_MINOR, machine), _linux(machine)
+    if rest in {"unknown-linux-musl", "linux-musl"}:
+        return _musl(MUSL_MINOR, machine), _linux(machine)
+    if rest == "apple-darwin":
+        return _macos(MACOS, "arm64" if machine == "aarch64" else machine)
+    if rest == "pc-windows-msvc" and machine in _WINDOWS:
+        return _windows(_WINDOWS[machine])
+    raise UnknownPlatform(f"unknown platform {triple!r}")
+
+
+def _of_tag(tag: str) -> tuple[list[str], dict[str, str]]:
+    tag = re.sub(r"[-.]", "_", tag)
+    for minor, legacy in _LEGACY.items():
+        tag = re.sub(rf"^{legacy}_", f"manylinux_2_{minor}_", tag)
+    match = re.fullmatch(r"(manylinux|musllinux|macosx)_(\d+)_(\d+)_(\w+)", tag)
+    if match is None:
+        if tag in _WINDOWS.values():
+            return _windows(tag)
+        if tag.startswith("linux_"):
+            return [tag], _linux(tag.removeprefix("linux_"))
+        raise UnknownPlatform(f"unknown platform tag {tag!r}")
+    system, major, minor, machine = match[1], int(match[2]), int(match[3]), match[4]
+    if system == "macosx":
+        return _macos((major, minor), machine)
+    tags = _glibc(minor, machine) if system == "manylinux" else _musl(minor, machine)
+    return tags, _linux(machine)
+
+
+def _glibc(minor: int, machine: str) -> list[str]:
+    oldest = 5 if machine in {"x86_64", "i686"} else 17
+    found = []
+    for each in range(minor, oldest - 1, -1):
+        found.append(f"manylinux_2_{each}_{machine}")
+        if each in _LEGACY:
+            found.append(f"{_LEGACY[each]}_{machine}")
+    return [*found, f"linux_{machine}"]
+
+
+def _musl(minor: int, machine: str) -> list[str]:
+    found = [f"musllinux_1_{each}_{machine}" for each in range(minor, -1, -1)]
+    return [*found, f"linux_{machine}"]
+
+
+def _linux(machine: str) -> dict[str, str]:
+    return _system("posix", "linux", "Linux", machine)
+
+
+def _macos(version: tuple[int, int], machine: str) -> tuple[list[str], dict[str, str]]:
+    from packaging.tags import mac_platforms
+
+    return list(mac_platforms(version, machine)), _system("posix", "darwin", "Darwin", machine)
+
+
+def _windows(tag: str) -> tuple[list[str], dict[str, str]]:
+    return [tag], _system("nt", "win32", "Windows", _WINDOWS_MACHINES[tag])
+
+
+def _system(os_name: str, sys_platform: str, system: str, machine: str) -> dict[str, str]:
+    return {
+        "os_name": os_name,
+        "sys_platform": sys_platform,
+        "platform_system": system,
+        "platform_machine": machine,
+        "platform_release": "",
+        "platform_version": "",
+    }

@@ -1,0 +1,70 @@
+"""The question: what is asked for, under which rules, for which environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dpip.resolve.environment import Target
+    from dpip.resolve.facts import Requirement
+
+Resolution = Literal["highest", "lowest", "lowest-direct"]
+ALL = ":all:"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A requirement that the user wrote. Its name is empty for a URL or path without one."""
+
+    requirement: Requirement
+    origin: str = "the command line"
+    """Where it stands, such as "requirements.txt, line 3"."""
+    hashes: tuple[str, ...] = ()
+    """As `sha256:…`; if there are any, only such files will do."""
+    editable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """Which kinds of files may be used: `--only-binary` and `--no-binary` of pip."""
+
+    no_wheels: frozenset[str] = frozenset()
+    """Normalized names, or ":all:"."""
+    no_sdists: frozenset[str] = frozenset()
+
+    def wheels(self, name: str) -> bool:
+        """Say whether wheels of a project may be used."""
+        return name not in self.no_wheels and (ALL not in self.no_wheels or name in self.no_sdists)
+
+    def sdists(self, name: str) -> bool:
+        """Say whether source distributions of a project may be used."""
+        return name not in self.no_sdists and (ALL not in self.no_sdists or name in self.no_wheels)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything that the answer depends on, besides the facts."""
+
+    requirements: tuple[Given, ...]
+    target: Target
+    constraints: tuple[Given, ...] = ()
+    """Bounds on what is installed for another reason."""
+    overrides: tuple[Given, ...] = ()
+    """Take the place of every other requirement on the same name."""
+    resolution: Resolution = "highest"
+    prereleases: bool = False
+    """Take pre-releases like any other version, instead of where nothing else is left."""
+    exclude_newer: float | None = None
+    """Seconds since the epoch; files uploaded at or after it do not exist."""
+    formats: Formats = Formats()
+    preferences: Mapping[str, str] = field(default_factory=dict)
+    """Versions to try first, by name."""
+    universal: bool = False
+    """Answer for all environments with the target's Python version or a later one."""
+    requires_python: str = ""
+    """With `universal`: which Pythons; empty: the target's and later ones."""
+    required_environments: tuple[str, ...] = ()
+    """With `universal`: markers of environments in which every file choice must work."""
