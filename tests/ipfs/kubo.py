@@ -24,7 +24,7 @@ CLOSED: dict[str, Any] = {
     "DNS": {"Resolvers": {}},
     "Discovery": {"MDNS": {"Enabled": False}},
     "Provide": {"Enabled": False},
-    "Routing": {"Type": "none"},
+    "Routing": {"Type": "dhtserver"},
     "Ipns": {"DelegatedPublishers": []},
     "Plugins": {"Plugins": {"telemetry": {"Disabled": True}}},
 }
@@ -144,10 +144,10 @@ def create(program: Path, repo: Path, **changes: Any) -> Kubo:
 
 
 def running(program: Path, repo: Path) -> Iterator[Kubo]:
-    """Yield a closed daemon that is offline; stop it afterwards."""
+    """Yield a closed daemon; stop it afterwards."""
     kubo = create(program, repo)
     try:
-        kubo.start("--offline")
+        kubo.start()
         yield kubo
     finally:
         kubo.stop()

@@ -53,6 +53,10 @@ class InvalidPath(IpfsError):
     """A path is malformed, or goes through something that has no children."""
 
 
+class NoLink(IpfsError):
+    """A path names something that the DAG does not have."""
+
+
 class InvalidRecord(IpfsError):
     """An IPNS record is malformed, wrongly signed or expired."""
 
