@@ -51,7 +51,9 @@ def test_reads_only_what_writing_gives(data: bytes) -> None:
 def test_agrees_with_libipld(value: Value) -> None:
     libipld = pytest.importorskip("libipld")
     data = dagcbor.encode(value)
-    if not any(True for _ in dagcbor.links(value)):
+    negative_zero = b"\xfb\x80" + bytes(7)
+    # libipld drops the sign of zero, which DAG-CBOR keeps.
+    if negative_zero not in data and not any(True for _ in dagcbor.links(value)):
         assert libipld.encode_dag_cbor(value) == data
 
 

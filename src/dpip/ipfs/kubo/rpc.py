@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cid import CID
 from ..errors import InvalidArgument, NotFound
-from .http import Http, Part
+from .http import Http, Part, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -116,8 +116,12 @@ class Kubo:
     def block_rm(self, cids: Iterable[CID]) -> None:
         """Drop blocks; absent and pinned ones stay as they are."""
         params = [("force", "true"), *(("arg", str(cid)) for cid in cids)]
-        if len(params) > 1:
-            self._http.call("block/rm", params)
+        if len(params) == 1:
+            return
+        for line in self._http.lines("block/rm", params):
+            problem = str(line.get("Error") or "")
+            if problem and not problem.startswith("pinned"):
+                raise Refused(problem, 200)
 
     def refs_local(self) -> Iterator[CID]:
         """Stream the CIDs of all blocks that the daemon holds."""
