@@ -7,7 +7,7 @@ from dpip.resolve.requirements_file import BadLine, Inputs, given, read
 
 
 def inputs(files: dict[str, str], **environ: str) -> Inputs:
-    return read("r.txt", files.__getitem__, working_directory="/work", environ=environ)
+    return read("r.txt", files.__getitem__, working_directory="/here", environ=environ)
 
 
 def wanted(files: dict[str, str], **environ: str) -> list[str]:
@@ -85,12 +85,12 @@ def test_variables_of_the_environment() -> None:
 @pytest.mark.parametrize(
     ("line", "name", "url", "extras"),
     [
-        ("./proj", "", "file:///work/proj", ()),
-        (".", "", "file:///work", ()),
-        ("./proj[b,a]", "", "file:///work/proj", ("a", "b")),
+        ("./proj", "", "file:///here/proj", ()),
+        (".", "", "file:///here", ()),
+        ("./proj[b,a]", "", "file:///here/proj", ("a", "b")),
         ("../a b.whl", "", "file:///a%20b.whl", ()),
-        ("dir/a-1-py3-none-any.whl", "", "file:///work/dir/a-1-py3-none-any.whl", ()),
-        ("a-1.tar.gz", "", "file:///work/a-1.tar.gz", ()),
+        ("dir/a-1-py3-none-any.whl", "", "file:///here/dir/a-1-py3-none-any.whl", ()),
+        ("a-1.tar.gz", "", "file:///here/a-1.tar.gz", ()),
         ("https://h/a-1.zip#sha256=00", "", "https://h/a-1.zip#sha256=00", ()),
         ("git+https://h/a.git@v1#egg=Foo[x]", "foo", "git+https://h/a.git@v1#egg=Foo[x]", ("x",)),
         ("git+ssh://git@h/a.git", "", "git+ssh://git@h/a.git", ()),
@@ -98,19 +98,19 @@ def test_variables_of_the_environment() -> None:
     ],
 )
 def test_direct_requirements(line: str, name: str, url: str, extras: tuple[str, ...]) -> None:
-    found = given(line, working_directory="/work").requirement
+    found = given(line, working_directory="/here").requirement
     assert (found.name, found.url, found.extras) == (name, url, extras)
 
 
 def test_direct_requirements_take_markers() -> None:
-    found = given("./proj ; os_name == 'nt'", working_directory="/work").requirement
-    assert (found.url, found.marker) == ("file:///work/proj", "os_name == 'nt'")
+    found = given("./proj ; os_name == 'nt'", working_directory="/here").requirement
+    assert (found.url, found.marker) == ("file:///here/proj", "os_name == 'nt'")
 
 
 def test_editable() -> None:
     found = inputs({"r.txt": "-e ./proj[x]\n--editable=git+https://h/a#egg=a"}).requirements
     assert [each.editable for each in found] == [True, True]
-    assert found[0].requirement.url == "file:///work/proj"
+    assert found[0].requirement.url == "file:///here/proj"
     assert found[0].requirement.extras == ("x",)
 
 
