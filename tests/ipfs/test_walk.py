@@ -4,12 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpip.ipfs import dagcbor
 from dpip.ipfs.blockstore import Block, MemoryBlockstore
-from dpip.ipfs.cid import CID, DAG_CBOR
+from dpip.ipfs.cid import CID
 from dpip.ipfs.directory import Directory
 from dpip.ipfs.errors import NotFound
-from dpip.ipfs.walk import difference, links, walk
+from dpip.ipfs.walk import difference, walk
 
 
 def put(store: MemoryBlockstore, data: bytes) -> CID:
@@ -26,13 +25,6 @@ def tree(store: MemoryBlockstore, names: dict[str, bytes]) -> CID:
     link = inner.write()
     outer.set("inner", link.cid, link.tsize)
     return outer.write().cid
-
-
-def test_raw_blocks_link_to_nothing_and_maps_to_what_they_hold() -> None:
-    leaf = CID.of(b"leaf")
-    data = dagcbor.encode({"a": [leaf, {"b": leaf}]})
-    assert links(Block(CID.of(data, DAG_CBOR), data)) == [leaf, leaf]
-    assert links(Block(leaf, b"leaf")) == []
 
 
 def test_a_walk_visits_each_block_once_and_misses_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Walking DAGs: what a block links to, what lies below a root, what one root adds to another.
+"""Walking DAGs: what lies below a root, and what one root adds to another.
 
 Every walk is depth first, in link order, and visits each block once. It holds the set of
 hashes that it has seen (some 40 bytes each), never the blocks.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import dagcbor, dagpb
+from . import dag
 from .blockstore import Block
 from .cid import CID, DAG_CBOR, DAG_PB, IDENTITY
 from .errors import LimitExceeded
@@ -19,19 +19,6 @@ if TYPE_CHECKING:
     from .blockstore import Blockstore
 
 MAX_BLOCKS = 200_000_000
-
-
-def links(block: Block) -> list[CID]:
-    """Return the CIDs that a block links to, in order; raw and unknown codecs have none.
-
-    Raises InvalidBlock where a DAG-PB or DAG-CBOR block is malformed.
-    """
-    codec = block.cid.codec
-    if codec == DAG_PB:
-        return [link.cid for link in dagpb.decode(block.data).links]
-    if codec == DAG_CBOR:
-        return list(dagcbor.links(dagcbor.decode(block.data)))
-    return []
 
 
 def walk(store: Blockstore, root: CID, seen: set[bytes] | None = None) -> Iterator[Block]:
@@ -46,10 +33,10 @@ def walk(store: Blockstore, root: CID, seen: set[bytes] | None = None) -> Iterat
         if cid.multihash in seen:
             continue
         _note(seen, cid)
-        block = Block(cid, store.get(cid))
+        block = Block(cid, dag.get(store, cid))
         if cid.hash_code != IDENTITY:
             yield block
-        stack += reversed(links(block))
+        stack += reversed(dag.children(block.cid, block.data))
 
 
 def difference(store: Blockstore, root: CID, held: CID) -> Iterator[Block]:
@@ -68,15 +55,15 @@ def difference(store: Blockstore, root: CID, held: CID) -> Iterator[Block]:
         for cid in fresh:
             if cid.multihash not in seen:
                 _note(seen, cid)
-                blocks.append(Block(cid, store.get(cid)))
+                blocks.append(Block(cid, dag.get(store, cid)))
         yield from (block for block in blocks if block.cid.hash_code != IDENTITY)
         other = _children(store, [cid for cid in other if cid.multihash not in wanted])
-        frontier = [child for block in blocks for child in links(block)]
+        frontier = [child for block in blocks for child in dag.children(block.cid, block.data)]
 
 
 def _children(store: Blockstore, cids: list[CID]) -> list[CID]:
     nodes = (cid for cid in cids if cid.codec in {DAG_PB, DAG_CBOR} and store.has(cid))
-    return [child for cid in nodes for child in links(Block(cid, store.get(cid)))]
+    return [child for cid in nodes for child in dag.children(cid, dag.get(store, cid))]
 
 
 def _note(seen: set[bytes], cid: CID) -> None:

@@ -1,9 +1,8 @@
 """Requests to a Kubo daemon's RPC: POST, parameters in the query, answers as JSON lines.
 
 Synchronous and safe to call from several threads: a command line calls it directly, a
-daemon in threads. Connections are kept and reused; a kept one that turns out to be closed is
-replaced once, and only for requests whose body can be sent again. Kubo answers 500 with
-`{"Message": …}` for whatever it refuses, so the message decides what the refusal means.
+daemon in threads. Kubo answers 500 with `{"Message": …}` for whatever it refuses, so the
+message decides what the refusal means.
 """
 
 from __future__ import annotations
@@ -12,16 +11,15 @@ import base64
 import contextlib
 import http.client
 import json
-import queue
-import ssl
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from ..errors import InvalidArgument, IpfsError, NotFound, Unavailable
+from ..connections import Connections, Request
+from ..errors import IpfsError, NotFound, Unavailable
 
-KEPT_CONNECTIONS = 8
 MAX_ERROR_BODY = 64 * 2**10
 READ_SIZE = 256 * 2**10
 NOT_FOUND_SIGNS = (
@@ -67,22 +65,12 @@ class Http:
     """
 
     def __init__(self, url: str, *, authorization: str | None = None, timeout: float = 30) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise InvalidArgument(f"{url!r} is no address of a Kubo API")
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._host = parts.hostname
-        self._port = parts.port or (443 if self._tls else 80)
-        self._path = parts.path.rstrip("/")
-        self._timeout = timeout
+        self._connections = Connections(url, timeout=timeout)
         self._headers = _authorization(authorization)
-        self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue(KEPT_CONNECTIONS)
 
     def close(self) -> None:
         """Close the kept connections."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._idle.get_nowait().close()
+        self._connections.close()
 
     def call(
         self, command: str, params: Params = (), part: Part | None = None, *, timeout: float = 0
@@ -110,82 +98,21 @@ class Http:
 
         Raises Unavailable when the daemon cannot be reached, dies, or breaks the stream off.
         """
-        with _mapped(command):
-            connection, response = self._send(command, params, part, timeout or self._timeout)
-            try:
-                if response.status != 200:
-                    raise _refusal(response)
-                while chunk := response.read(READ_SIZE):
-                    yield chunk
-                _check_trailer(response)
-            except BaseException:
-                connection.close()
-                raise
-            self._keep(connection, response)
-
-    def _send(
-        self, command: str, params: Params, part: Part | None, timeout: float
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        target = f"{self._path}/api/v0/{command}?{urlencode(list(params))}"
-        kept = self._kept()
-        if kept is not None:
-            try:
-                return kept, self._ask(kept, target, part, timeout)
-            except (http.client.BadStatusLine, BrokenPipeError, ConnectionResetError):
-                # The daemon closed the kept connection between two requests.
-                kept.close()
-        fresh = self._connect(timeout)
-        try:
-            return fresh, self._ask(fresh, target, part, timeout)
-        except BaseException:
-            fresh.close()
-            raise
-
-    def _ask(
-        self,
-        connection: http.client.HTTPConnection,
-        target: str,
-        part: Part | None,
-        timeout: float,
-    ) -> http.client.HTTPResponse:
-        if connection.sock is not None:
-            connection.sock.settimeout(timeout)
-        headers = dict(self._headers)
-        body = None
+        headers, body = dict(self._headers), None
         if part is not None:
             headers["Content-Type"] = f"multipart/form-data; boundary={BOUNDARY}"
-            body = multipart(part)
-        try:
-            connection.request("POST", target, body, headers, encode_chunked=body is not None)
-        except (BrokenPipeError, ConnectionResetError):
-            # A daemon that refuses early answers and closes before it has read everything.
-            if body is None:
-                raise
-        return connection.getresponse()
-
-    def _connect(self, timeout: float) -> http.client.HTTPConnection:
-        if self._tls is not None:
-            return http.client.HTTPSConnection(
-                self._host, self._port, timeout=timeout, context=self._tls
-            )
-        return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
-
-    def _kept(self) -> http.client.HTTPConnection | None:
-        try:
-            return self._idle.get_nowait()
-        except queue.Empty:
-            return None
-
-    def _keep(
-        self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse
-    ) -> None:
-        if response.will_close:
-            connection.close()
-            return
-        try:
-            self._idle.put_nowait(connection)
-        except queue.Full:
-            connection.close()
+            body = partial(multipart, part)
+        target = f"/api/v0/{command}?{urlencode(list(params))}"
+        request = Request("POST", target, headers, body)
+        with (
+            _mapped(command),
+            self._connections.exchange(request, timeout=timeout) as response,
+        ):
+            if response.status != 200:
+                raise _refusal(response)
+            while chunk := response.read(READ_SIZE):
+                yield chunk
+            _check_trailer(response)
 
 
 def multipart(part: Part) -> Iterator[bytes]:
