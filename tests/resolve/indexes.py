@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import Requirement as Parsed
 from packaging.version import Version
 
 from dpip.resolve import environment, names
@@ -18,10 +17,10 @@ from dpip.resolve.facts import (
     Dependencies,
     InMemory,
     Project,
-    Requirement,
     Unavailable,
 )
 from dpip.resolve.request import Given, Request
+from dpip.resolve.requirement import parse
 from dpip.resolve.resolution import Impossible, NeedMore, Solution
 from dpip.resolve.session import Session
 
@@ -33,19 +32,8 @@ if TYPE_CHECKING:
 LINUX = environment.target("3.12", "linux")
 
 
-def requirement(text: str) -> Requirement:
-    parsed = Parsed(text)
-    return Requirement(
-        names.normalize(parsed.name),
-        str(parsed.specifier),
-        tuple(sorted(names.normalize(extra) for extra in parsed.extras)),
-        "" if parsed.marker is None else str(parsed.marker),
-        parsed.url or "",
-    )
-
-
 def given(*texts: str) -> tuple[Given, ...]:
-    return tuple(Given(requirement(text)) for text in texts)
+    return tuple(Given(parse(text)) for text in texts)
 
 
 @dataclass
@@ -95,7 +83,7 @@ class World:
         record = Dependencies(
             name,
             str(Version(version)),
-            tuple(requirement(line) for line in lines),
+            tuple(parse(line) for line in lines),
             tuple(extras or ()),
             requires_python,
         )
@@ -184,7 +172,7 @@ def _read_metadata(head: str) -> Dependencies:
     return Dependencies(
         names.normalize(fields["Name"][0]),
         str(Version(fields["Version"][0])),
-        tuple(requirement(each) for each in fields.get("Requires-Dist", ())),
+        tuple(parse(each) for each in fields.get("Requires-Dist", ())),
         tuple(names.normalize(each) for each in fields.get("Provides-Extra", ())),
         fields.get("Requires-Python", [""])[0],
     )
