@@ -18,7 +18,7 @@ def test_everything_comes_back_in_the_next_run(tmp_path: Path) -> None:
     store.put_page("url", PAGE)
     store.put_metadata("key", b"record")
     store.put_host("host:80", "range", 2, until=10.0)
-    store.put_answer("question", Answer(9.0, b"reads", b"body"))
+    store.put_answer("question", Answer(9.0, b"reads", "body", "talk"))
     store.refresh_page("url", 99.0)
     store.close()
     again = Store(path)
@@ -26,7 +26,7 @@ def test_everything_comes_back_in_the_next_run(tmp_path: Path) -> None:
     assert again.metadata("key") == b"record"
     assert again.host("host:80", "range", now=9.0) == 2
     assert again.host("host:80", "range", now=10.0) is None, "what is known of a host ages"
-    assert again.answer("question") == Answer(9.0, b"reads", b"body")
+    assert again.answer("question") == Answer(9.0, b"reads", "body", "talk")
     assert again.page("other") is None
     again.close()
 

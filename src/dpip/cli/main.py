@@ -18,7 +18,9 @@ from dpip.errors import DpipError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "resolve": ("dpip.cli.resolve", "requirements in, the whole == closure out"),
+}
 """Command name to (module, one line of help)."""
 
 RAW_COMMANDS: frozenset[str] = frozenset()

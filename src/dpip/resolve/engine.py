@@ -8,6 +8,7 @@ requirements are resolved the same way.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dpip.resolve.build import Isolation
@@ -25,7 +26,7 @@ from dpip.resolve.sdist import Sources, unpack
 from dpip.resolve.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from dpip.resolve.facts import Facts
@@ -73,9 +74,7 @@ class Engine:
         self.transport = open_transport(
             credentials=credentials, timeout=places.timeout, trusted_hosts=places.trusted_hosts
         )
-        self.downloads = Downloads(
-            self.directory / "files", self.transport, offline=places.offline
-        )
+        self.downloads = Downloads(self.directory / "files", self.transport, offline=places.offline)
         find_links = FindLinks(places.find_links, self.transport) if places.find_links else None
         self.indexes = Indexes(
             places.indexes,
@@ -106,6 +105,12 @@ class Engine:
     def solve(self, request: Request) -> Solution | Impossible:
         """Return the answer, or why there is none. Raises DpipError where an index fails."""
         return drive(request, self.facts, self.facts.gather)
+
+    def check_pages(self, pages: Iterable[tuple[str, str]]) -> list[Read | None]:
+        """Return what pages, named by index and project, are now; all asked for at once."""
+        return self.facts.all_of(
+            partial(self.indexes.check, index, name) for index, name in pages
+        )
 
     def close(self) -> None:
         """Stop fetching, close connections, write what was learned."""

@@ -9,7 +9,7 @@ or late changes how long a run takes, never what comes out.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from dpip.errors import DpipError
 from dpip.resolve.workers import Workers
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
     from dpip.resolve.facts import CandidateFile, Dependencies, Direct, Project, Unavailable, Wants
+
+
+Result = TypeVar("Result")
 
 
 class Pages(Protocol):
@@ -108,6 +111,12 @@ class Gathered:
         for file in wants.ahead:
             self._ask_file(file)
         self._wait(needed)
+
+    def all_of(self, calls: Iterable[Callable[[], Result]]) -> list[Result]:
+        """Make calls at once and return their results in order; raises the first error."""
+        keys = [self._ask(("call", number), call) for number, call in enumerate(calls)]
+        self._wait(keys)
+        return [self._facts.pop(key) for key in keys]
 
     def _ask_page(self, name: str) -> Hashable:
         return self._ask(("page", name), lambda: self._pages.project(name))

@@ -36,7 +36,9 @@ NOT_FOUND = b""
 class Read:
     """A page that a result stands on: asked again, it must still have this digest."""
 
-    url: str
+    index: str
+    """Base URL of the index, without secrets."""
+    name: str
     digest: bytes
     fresh_until: float
 
@@ -67,13 +69,18 @@ class Indexes:
         self._offline = offline
         self._refresh = refresh
         self._lock = threading.Lock()
-        self._reads: dict[str, Read] = {}
+        self._reads: dict[tuple[str, str], Read] = {}
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The indexes, in order of priority, with their secrets."""
+        return self._urls
 
     @property
     def reads(self) -> tuple[Read, ...]:
-        """What was read so far, sorted by URL."""
+        """What was read so far, in a fixed order."""
         with self._lock:
-            return tuple(self._reads[url] for url in sorted(self._reads))
+            return tuple(self._reads[key] for key in sorted(self._reads))
 
     def at_hand(self, name: str) -> Project | Unavailable | None:
         """Return what the store can say for sure, without asking anybody."""
@@ -84,7 +91,7 @@ class Indexes:
             held = self._store.page(without_secrets(url))
             if held is None or not (self._offline or held.fresh_until > self._now):
                 return None
-            self._note(url, held)
+            self._note(index, name, held)
             if held.record != NOT_FOUND:
                 return self._fact(name, held.record)
         return self._fact(name, NOT_FOUND)
@@ -122,7 +129,7 @@ class Indexes:
             if isinstance(answer, Unavailable):
                 return answer
             held = answer
-        self._note(url, held)
+        self._note(index, name, held)
         return held
 
     def _ask(
@@ -145,9 +152,17 @@ class Indexes:
         self._store.put_page(bare, fresh)
         return fresh
 
-    def _note(self, url: str, held: StoredPage) -> None:
+    def check(self, index: str, name: str) -> Read | None:
+        """Return what a page is now, asking its index if that is due; None if it refuses."""
+        held = self._current(index, name)
+        if isinstance(held, Unavailable):
+            return None
+        return Read(without_secrets(index), name, held.digest, held.fresh_until)
+
+    def _note(self, index: str, name: str, held: StoredPage) -> None:
+        bare = without_secrets(index)
         with self._lock:
-            self._reads[url] = Read(url, held.digest, held.fresh_until)
+            self._reads[bare, name] = Read(bare, name, held.digest, held.fresh_until)
 
 
 def _request_headers(held: StoredPage | None) -> dict[str, str]:

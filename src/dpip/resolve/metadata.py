@@ -4,14 +4,16 @@
     `remote_zip.py`) → the whole wheel, kept as the download that it is → for source archives
     `sdist.py`
 
-No way's failure is fatal while another is left. A host whose advertised metadata files are
-not there, or are not what the page's hash says, is not asked for them again for an hour.
+No way's failure is fatal while another is left. A host that advertises metadata files and
+mostly fails to send them, or sends others than the page's hash says, is not asked for them
+again for an hour.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 import time
 import zipfile
 import zlib
@@ -69,6 +71,47 @@ class HostMemory:
             self._store.put_host(host, "range", int(way), self._now + DAY)
 
 
+class SidecarTrust:
+    """Which hosts keep their word on metadata files; in the facts store for an hour."""
+
+    def __init__(self, store: Store, now: float) -> None:
+        self._store = store
+        self._now = now
+        self._lock = threading.Lock()
+        self._balance: dict[str, int] = {}
+        """Files sent minus files missed, by host; below zero: not asked any more."""
+
+    def trusted(self, host: str) -> bool:
+        """Say whether it is worth asking."""
+        with self._lock:
+            return self._of(host) >= 0
+
+    def sent(self, host: str) -> None:
+        """Note a file that came and was right."""
+        self._add(host, 1)
+
+    def missed(self, host: str) -> None:
+        """Note a file that was advertised and is not there."""
+        self._add(host, -1)
+
+    def lied(self, host: str) -> None:
+        """Note a file that is not what the page says."""
+        self._add(host, -1_000_000)
+
+    def _of(self, host: str) -> int:
+        if host not in self._balance:
+            known = self._store.host(host, "no-metadata", self._now)
+            self._balance[host] = -1_000_000 if known else 0
+        return self._balance[host]
+
+    def _add(self, host: str, change: int) -> None:
+        with self._lock:
+            before = self._of(host)
+            self._balance[host] = after = before + change
+        if (before < 0) != (after < 0):
+            self._store.put_host(host, "no-metadata", int(after < 0), self._now + HOUR)
+
+
 class Metadata:
     """Dependency records of listed files; thread-safe."""
 
@@ -89,7 +132,7 @@ class Metadata:
         self._now = time.time() if now is None else now
         self._offline = offline
         self._memory = HostMemory(store, self._now)
-        self._no_sidecar: dict[str, bool] = {}
+        self._sidecars = SidecarTrust(store, self._now)
 
     def at_hand(self, file: CandidateFile) -> Dependencies | None:
         """Return what the store says, without asking anybody."""
@@ -139,37 +182,30 @@ class Metadata:
             try:
                 return checked(text, file)
             except BadMetadata:
-                self._distrust(file.url)
+                self._sidecars.lied(_host(file.url))
         return checked(self._by_ranges(file), file)
 
     # -- the metadata file beside the wheel
 
     def _sidecar(self, file: CandidateFile) -> bytes | None:
         """Return the advertised metadata file, or None where the wheel itself must be read."""
-        if file.metadata_sha256 is None or self._is_distrusted(file.url):
+        host = _host(file.url)
+        if file.metadata_sha256 is None or not self._sidecars.trusted(host):
             return None
         url = file.url.partition("#")[0] + ".metadata"
         try:
             with self._transport.send(Request(url, {"Accept-Encoding": "gzip"})) as response:
-                if response.status == 200:
-                    text = response.read(core_metadata.MAX_SIZE)
-                    if file.metadata_sha256 in {"", sha256(text).hexdigest()}:
-                        return text
+                if response.status != 200:
+                    self._sidecars.missed(host)
+                    return None
+                text = response.read(core_metadata.MAX_SIZE)
         except (BadAnswer, Unreachable):
             return None
-        self._distrust(file.url)
-        return None
-
-    def _is_distrusted(self, url: str) -> bool:
-        host = _host(url)
-        if host not in self._no_sidecar:
-            self._no_sidecar[host] = bool(self._store.host(host, "no-metadata", self._now))
-        return self._no_sidecar[host]
-
-    def _distrust(self, url: str) -> None:
-        host = _host(url)
-        self._no_sidecar[host] = True
-        self._store.put_host(host, "no-metadata", 1, self._now + HOUR)
+        if file.metadata_sha256 not in {"", sha256(text).hexdigest()}:
+            self._sidecars.lied(host)
+            return None
+        self._sidecars.sent(host)
+        return text
 
     # -- the wheel itself
 

@@ -70,8 +70,9 @@ def _direct(pin: Pin) -> Iterator[str]:
         more = {"editable": True} if pin.editable else {}
         yield f"directory = {_inline({'path': path, **more, **_subdirectory(pin.url)})}"
     else:
-        fields = {"url": url, **_size(pin.file), "hashes": {"sha256": pin.file.sha256}}
-        yield f"archive = {_inline(fields | _subdirectory(pin.url))}"
+        hashes = {"hashes": {"sha256": pin.file.sha256}}
+        fields = {"url": url, **_size(pin.file), **hashes, **_subdirectory(pin.url)}
+        yield f"archive = {_inline(fields)}"
 
 
 def _subdirectory(url: str) -> dict[str, object]:

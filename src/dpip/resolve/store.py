@@ -44,8 +44,8 @@ CREATE TABLE IF NOT EXISTS hosts (
     host TEXT NOT NULL, topic TEXT NOT NULL, value INTEGER NOT NULL, until REAL NOT NULL,
     PRIMARY KEY (host, topic)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answers (
-    key TEXT PRIMARY KEY, fresh_until REAL NOT NULL, reads BLOB NOT NULL, body BLOB NOT NULL)
-    WITHOUT ROWID;
+    key TEXT PRIMARY KEY, fresh_until REAL NOT NULL, reads BLOB NOT NULL, body TEXT NOT NULL,
+    talk TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -60,11 +60,15 @@ class StoredPage(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A whole answer: `reads` names the pages that it stands on, with their digests."""
+    """A whole answer: `reads` names the pages that it stands on, with their digests.
+
+    `body` goes to standard output, `talk` (warnings) to standard error.
+    """
 
     fresh_until: float
     reads: bytes
-    body: bytes
+    body: str
+    talk: str = ""
 
 
 class Store:
@@ -125,12 +129,12 @@ class Store:
 
     def answer(self, key: str) -> Answer | None:
         """Return the whole answer under a key."""
-        row = self._one("SELECT fresh_until, reads, body FROM answers WHERE key = ?", key)
+        row = self._one("SELECT fresh_until, reads, body, talk FROM answers WHERE key = ?", key)
         return Answer(*row) if row else None
 
     def put_answer(self, key: str, answer: Answer) -> None:
         """Keep a whole answer."""
-        self._later("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", (key, *answer))
+        self._later("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", (key, *answer))
 
     def flush(self) -> None:
         """Write what waits, in one transaction."""

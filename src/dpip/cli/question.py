@@ -1,0 +1,161 @@
+"""The words of `dpip resolve` and `dpip pack` as a question for the resolver."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dpip.errors import UsageError
+from dpip.resolve import requirements_file
+from dpip.resolve.credentials import Credentials
+from dpip.resolve.engine import Places
+from dpip.resolve.environment import target
+from dpip.resolve.request import Formats, Request
+
+if TYPE_CHECKING:
+    import argparse
+
+    from dpip.resolve.requirements_file import Inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to solve, and where to look."""
+
+    request: Request
+    places: Places
+
+
+def read(args: argparse.Namespace, index_url: str | None) -> Question:
+    """Return the question that the words ask; `index_url` is used where they name none.
+
+    Raises UsageError for anything that makes no sense, with the file and line.
+    """
+    inputs = _inputs(args)
+    overrides = requirements_file.Inputs()
+    for path in args.override:
+        _read_file(path, overrides, args)
+    if not inputs.requirements:
+        raise UsageError("nothing to resolve", hint="name requirements, or files of them with -r")
+    request = Request(
+        requirements=tuple(inputs.requirements),
+        target=target(args.python_version, args.python_platform, args.platform),
+        constraints=tuple(inputs.constraints),
+        overrides=tuple(overrides.requirements),
+        resolution=args.resolution,
+        prereleases=args.pre or inputs.prereleases,
+        exclude_newer=_moment(args.exclude_newer),
+        formats=Formats(frozenset(inputs.no_binary), frozenset(inputs.only_binary)),
+        universal=args.universal,
+        required_environments=tuple(args.required_environment),
+    )
+    return Question(request, _places(args, inputs, index_url))
+
+
+def _inputs(args: argparse.Namespace) -> Inputs:
+    inputs = requirements_file.Inputs()
+    for words in args.requirement:
+        inputs.requirements.append(
+            requirements_file.given(words, working_directory=str(Path.cwd()))
+        )
+    for words in args.editable:
+        line = f"-e {words}"
+        requirements_file.read(
+            "the command line",
+            lambda _, line=line: line,  # type: ignore[misc]
+            working_directory=str(Path.cwd()),
+            environ=os.environ,
+            into=inputs,
+        )
+    for path in args.requirements:
+        _read_file(path, inputs, args)
+    for path in args.constraint:
+        _read_file(path, inputs, args, constraints=True)
+    for value in args.no_binary:
+        requirements_file.extend_names(inputs.no_binary, value)
+    for value in args.only_binary:
+        requirements_file.extend_names(inputs.only_binary, value)
+    return inputs
+
+
+def _read_file(
+    path: str, into: Inputs, args: argparse.Namespace, *, constraints: bool = False
+) -> None:
+    requirements_file.read(
+        path,
+        lambda location: _text(location, args),
+        working_directory=str(Path.cwd()),
+        environ=os.environ,
+        constraints=constraints,
+        into=into,
+    )
+
+
+def _text(location: str, args: argparse.Namespace) -> str:
+    if location.startswith(("http://", "https://")):
+        from dpip.resolve.connections import open_transport
+        from dpip.resolve.transport import get
+
+        if args.offline:
+            raise UsageError(f"{location}: cannot be read --offline")
+        transport = open_transport()
+        try:
+            body = get(transport, location, {"Accept-Encoding": "gzip"}, 64 * 2**20)
+        finally:
+            transport.close()
+        return body.decode("utf-8", "replace")
+    if location == "-":
+        import sys
+
+        return sys.stdin.read()
+    path = Path(location.removeprefix("file://"))
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise UsageError(f"cannot read {location}: {reason}") from None
+
+
+def _places(args: argparse.Namespace, inputs: Inputs, index_url: str | None) -> Places:
+    main = args.index_url or inputs.index_url or index_url
+    extra = [*args.extra_index_url, *inputs.extra_index_urls]
+    without = args.no_index or inputs.no_index
+    indexes = () if without else tuple([*extra, *([main] if main else [])])
+    find_links = (*args.find_links, *inputs.find_links)
+    if not indexes and not find_links:
+        raise UsageError("there is no index to ask", hint="name one with --index-url")
+    return Places(
+        indexes=tuple(map(_checked_url, indexes)),
+        find_links=find_links,
+        offline=args.offline,
+        refresh=args.refresh,
+        trusted_hosts=frozenset([*args.trusted_host, *inputs.trusted_hosts]),
+    )
+
+
+def _checked_url(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        bare = Credentials((), {}).split(url)[0]
+        raise UsageError(f"{bare!r} is not an index URL", hint="it begins with https://")
+    return url
+
+
+def _moment(text: str | None) -> float | None:
+    """Return a date or a moment (UTC where it names no zone) in seconds since the epoch.
+
+    A date means the end of that day: what was uploaded on it counts.
+    """
+    if text is None:
+        return None
+    from datetime import UTC, datetime, timedelta
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        hint = "write it as 2026-11-20 or 2026-11-20T08:00:00Z"
+        raise UsageError(f"--exclude-newer {text!r} is no moment", hint=hint) from None
+    if len(text) <= len("2026-11-20"):
+        moment += timedelta(days=1)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,238 @@
+"""`dpip resolve`: requirements in, the whole `==` closure out.
+
+A question that was answered before, on pages that are still fresh, is answered from the store
+without importing the resolver: that path may touch argparse and SQLite, and nothing slower.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dpip.resolve import answers
+
+if TYPE_CHECKING:
+    import argparse
+
+    from dpip.cli.question import Question
+    from dpip.resolve.engine import Engine
+    from dpip.resolve.resolution import Impossible, Solution
+    from dpip.resolve.store import Answer, Store
+
+FORMATS = ("requirements", "pylock", "json")
+_NO_PART_OF_THE_QUESTION = frozenset(
+    {"output", "cache_dir", "no_cache", "refresh", "download", "quiet", "json"}
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words of `dpip resolve`."""
+    add_question(parser)
+    add = parser.add_argument
+    add("-o", "--output", metavar="FILE", help="write the answer there instead")
+    add("--format", choices=FORMATS, help="of the answer; by FILE's name, else requirements")
+    add("--generate-hashes", action="store_true", help="list every file that may be installed")
+    add("--download", metavar="DIR", help="then fetch and verify all files into DIR")
+    add("--json", action="store_true", help="tell errors, and why there is no answer, in JSON")
+
+
+def add_question(parser: argparse.ArgumentParser) -> None:
+    """Declare what says what to resolve and where to look; `dpip pack` shares it."""
+    add = parser.add_argument
+    add("requirement", nargs="*", metavar="REQ", help="name, specifier, extras, URL or path")
+    many: dict[str, Any] = {"action": "append", "default": []}
+    add("-r", "--requirement", dest="requirements", metavar="FILE", **many)
+    add("-c", "--constraint", metavar="FILE", help="bounds on what others ask for", **many)
+    add("--override", metavar="FILE", help="in place of what anybody asks for", **many)
+    add("-e", "--editable", metavar="PATH", help="a local project", **many)
+    add("-i", "--index-url", metavar="URL", help="the index (PEP 503 and 691)")
+    add("--extra-index-url", metavar="URL", help="asked before the index", **many)
+    add("-f", "--find-links", metavar="PLACE", help="a directory or page of files", **many)
+    add("--no-index", action="store_true", help="only --find-links")
+    add("--trusted-host", metavar="HOST", help="do not check its certificate", **many)
+    add("--node", metavar="URL", help="a node that prefetches the closure")
+    add("--python-version", metavar="V", help="resolve for this Python")
+    add("--python-platform", metavar="P", help="linux, macos, windows, or a target triple")
+    add("--platform", metavar="TAG", help="a wheel platform tag", **many)
+    add("--universal", action="store_true", help="one answer for all environments")
+    add("--required-environment", metavar="MARKER", help="must have files too", **many)
+    add("--pre", action="store_true", help="take pre-releases like any other version")
+    add("--only-binary", metavar="X", help="no source archives: names, or :all:", **many)
+    add("--no-binary", metavar="X", help="no wheels: names, or :all:", **many)
+    choices = ("highest", "lowest", "lowest-direct")
+    add("--resolution", choices=choices, default="highest", help="which versions to prefer")
+    add("--exclude-newer", metavar="T", help="ignore files uploaded after T")
+    add("--cache-dir", metavar="DIR", help="where facts and files are kept")
+    add("--no-cache", action="store_true", help="keep nothing")
+    add("--refresh", action="store_true", help="ask for all pages again")
+    add("--offline", action="store_true", help="use only what is stored")
+    add("-q", "--quiet", action="store_true", help="no progress, no warnings")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer; 0 with an answer, 1 with an explanation why there is none."""
+    from dpip.resolve.store import FILE_NAME, Store, default_directory
+
+    args.format = args.format or _format_of(args.output)
+    directory = Path(args.cache_dir).expanduser() if args.cache_dir else default_directory()
+    now = time.time()
+    store = Store(None if args.no_cache else directory / FILE_NAME)
+    key = _key(args)
+    held = store.answer(key) if key and not args.refresh and not args.download else None
+    if held is not None and (args.offline or held.fresh_until > now):
+        store.close()
+        return _give(held.body, held.talk, args)
+    return _resolve(args, store, directory, now, key, held)
+
+
+def _key(args: argparse.Namespace) -> str | None:
+    words = [*args.requirement, *args.find_links]
+    if args.editable or any(answers.is_changeable(each) for each in words):
+        return None
+    options = [
+        (name, _without_secrets(value))
+        for name, value in sorted(vars(args).items())
+        if name not in _NO_PART_OF_THE_QUESTION and value
+    ]
+    if not args.index_url and not args.no_index:
+        from dpip.cli import default_index
+
+        options.append(("default index", default_index.fingerprint(args.node)))
+    return answers.key(options, [*args.requirements, *args.constraint, *args.override])
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_secrets(each) for each in value]
+    if isinstance(value, str) and "@" in value and "://" in value:
+        from dpip.resolve.transport import without_secrets
+
+        return without_secrets(value)
+    return value
+
+
+def _resolve(
+    args: argparse.Namespace,
+    store: Store,
+    directory: Path,
+    now: float,
+    key: str | None,
+    held: Answer | None,
+) -> int:
+    from dpip.cli import question
+    from dpip.cli.progress import Progress
+    from dpip.resolve.engine import Engine
+
+    asked = question.read(args, _index_url(args))
+    progress = Progress("resolving", quiet=args.quiet)
+    engine = Engine(asked.places, store, directory, now, progress.show)
+    try:
+        if key and held is not None and (again := _revalidated(engine, held)) is not None:
+            store.put_answer(key, again)
+            return _give(again.body, again.talk, args)
+        outcome = engine.solve(asked.request)
+        progress.clear()
+        return _tell(outcome, asked, engine, key, args)
+    finally:
+        progress.clear()
+        engine.close()
+
+
+def _index_url(args: argparse.Namespace) -> str | None:
+    if args.index_url or args.no_index:
+        return None
+    from dpip.cli import default_index
+
+    return default_index.find(args.node)
+
+
+def _revalidated(engine: Engine, held: Answer) -> Answer | None:
+    from dpip.resolve.transport import without_secrets
+
+    urls = {without_secrets(url): url for url in engine.indexes.urls}
+    return answers.revalidated(held, engine, urls)
+
+
+def _tell(
+    outcome: Solution | Impossible,
+    asked: Question,
+    engine: Engine,
+    key: str | None,
+    args: argparse.Namespace,
+) -> int:
+    from dpip.resolve.resolution import Impossible
+
+    if isinstance(outcome, Impossible):
+        return _explain(outcome, args)
+    body = rendered(outcome, asked, args)
+    talk = "".join(f"warning: {line}\n" for line in outcome.warnings)
+    if key:
+        from dpip.resolve.store import Answer
+
+        reads = engine.reads
+        kept = Answer(answers.term(reads), answers.reads_text(reads), body, talk)
+        engine.store.put_answer(key, kept)
+    if args.download:
+        from dpip.cli.progress import Progress
+        from dpip.resolve import hydrate
+
+        progress = Progress("downloading", unit="MB", quiet=args.quiet)
+        hydrate.hydrate(outcome.pins, Path(args.download), engine.downloads, progress.show)
+        progress.clear()
+    return _give(body, talk, args)
+
+
+def rendered(solution: Solution, asked: Question, args: argparse.Namespace) -> str:
+    """Return the answer in the format that was asked for."""
+    from dpip.resolve import lockfile, pylock
+
+    everything = args.generate_hashes or args.universal
+    if args.format == "json":
+        return lockfile.as_json(solution, all_hashes=everything)
+    if args.format == "pylock":
+        python = ".".join(asked.request.target.python.split(".")[:2])
+        return pylock.render(solution, requires_python=f">={python}", all_files=everything)
+    return lockfile.requirements(solution, all_hashes=everything)
+
+
+def _format_of(output: str | None) -> str:
+    suffix = Path(output).suffix if output else ""
+    return {".toml": "pylock", ".json": "json"}.get(suffix, "requirements")
+
+
+def _explain(outcome: Impossible, args: argparse.Namespace) -> int:
+    if args.json or args.format == "json":
+        import json
+
+        sys.stdout.write(json.dumps(outcome.explanation.as_dict(), indent=2) + "\n")
+    else:
+        lines = outcome.explanation.lines
+        sys.stderr.write("error: there is no answer\n" + "".join(f"  {each}\n" for each in lines))
+    return 1
+
+
+def _give(body: str, talk: str, args: argparse.Namespace) -> int:
+    if talk and not args.quiet:
+        sys.stderr.write(talk)
+    if args.output:
+        _write(Path(args.output), body)
+    else:
+        sys.stdout.write(body)
+    return 0
+
+
+def _write(path: Path, body: str) -> None:
+    """Put the whole answer there, or leave what was there alone."""
+    import os
+
+    from dpip.errors import UsageError
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(body, "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
