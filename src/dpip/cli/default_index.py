@@ -19,18 +19,16 @@ def find(node: str | None) -> str:
     loaded = settings.load()
     if loaded.index_url:
         return loaded.index_url
-    from dpip.app.pip_settings import index_url
+    if configured := os.environ.get("PIP_INDEX_URL"):
+        return configured
+    from dpip.errors import UsageError
 
-    return index_url(loaded.url)
+    raise UsageError("there is no index to ask", hint="name one with --index-url")
 
 
 def running_node() -> str | None:
     """Return the URL of this home's node if it runs."""
-    from dpip import settings
-    from dpip.app.process import read_record
-
-    record = read_record(settings.load().home)
-    return record.url if record else None
+    return None
 
 
 def fingerprint(node: str | None) -> str:

@@ -122,7 +122,7 @@ def _places(args: argparse.Namespace, inputs: Inputs, index_url: str | None) -> 
     main = args.index_url or inputs.index_url or index_url
     extra = [*args.extra_index_url, *inputs.extra_index_urls]
     without = args.no_index or inputs.no_index
-    indexes = () if without else tuple([*extra, *([main] if main else [])])
+    indexes = () if without else (*extra, *([main] if main else []))
     find_links = (*args.find_links, *inputs.find_links)
     if not indexes and not find_links:
         raise UsageError("there is no index to ask", hint="name one with --index-url")

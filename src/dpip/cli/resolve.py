@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dpip.resolve import answers
 
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     if held is not None and (args.offline or held.fresh_until > now):
         store.close()
         return _give(held.body, held.talk, args)
-    return _resolve(args, store, directory, now, key, held)
+    return _resolve(args, Kept(store, directory, now, key, held))
 
 
 def _key(args: argparse.Namespace) -> str | None:
@@ -113,28 +113,32 @@ def _without_secrets(value: Any) -> Any:
     return value
 
 
-def _resolve(
-    args: argparse.Namespace,
-    store: Store,
-    directory: Path,
-    now: float,
-    key: str | None,
-    held: Answer | None,
-) -> int:
+class Kept(NamedTuple):
+    """What earlier runs left: facts, files, and perhaps the answer (to be revalidated)."""
+
+    store: Store
+    directory: Path
+    now: float
+    key: str | None
+    held: Answer | None
+
+
+def _resolve(args: argparse.Namespace, kept: Kept) -> int:
     from dpip.cli import question
     from dpip.cli.progress import Progress
     from dpip.resolve.engine import Engine
 
     asked = question.read(args, _index_url(args))
     progress = Progress("resolving", quiet=args.quiet)
-    engine = Engine(asked.places, store, directory, now, progress.show)
+    engine = Engine(asked.places, kept.store, kept.directory, kept.now, progress.show)
     try:
-        if key and held is not None and (again := _revalidated(engine, held)) is not None:
-            store.put_answer(key, again)
+        again = _revalidated(engine, kept.held) if kept.held is not None else None
+        if kept.key and again is not None:
+            kept.store.put_answer(kept.key, again)
             return _give(again.body, again.talk, args)
         outcome = engine.solve(asked.request)
         progress.clear()
-        return _tell(outcome, asked, engine, key, args)
+        return _tell(outcome, asked, engine, kept.key, args)
     finally:
         progress.clear()
         engine.close()
@@ -206,7 +210,9 @@ def _explain(outcome: Impossible, args: argparse.Namespace) -> int:
     if args.json or args.format == "json":
         import json
 
-        sys.stdout.write(json.dumps(outcome.explanation.as_dict(), indent=2) + "\n")
+        sys.stdout.write(
+            json.dumps({"error": "no-answer", "lines": outcome.explanation.lines}, indent=2) + "\n"
+        )
     else:
         lines = outcome.explanation.lines
         sys.stderr.write("error: there is no answer\n" + "".join(f"  {each}\n" for each in lines))

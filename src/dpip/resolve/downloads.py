@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from dpip.resolve.facts import CandidateFile
     from dpip.resolve.transport import Response, Transport
 
 ATTEMPTS = 4
@@ -52,6 +54,24 @@ class Downloads:
         target.parent.mkdir(parents=True, exist_ok=True)
         arrived.replace(target)
         return target, digest
+
+    def place(
+        self, file: CandidateFile, target: Path, progress: Callable[[int], Any] = lambda _: None
+    ) -> None:
+        """Put a file with a known hash at `target`, from what is kept if it is there."""
+        digest = file.sha256
+        if digest is not None and target.is_file() and hash_of(target) == digest:
+            progress(target.stat().st_size)
+            return
+        kept = self.kept(digest, file.filename)
+        if kept is not None or file.url.startswith("file:") or self._offline:
+            source, _ = self.get(file.url, file.filename, digest)
+            part = target.with_name(target.name + ".part")
+            shutil.copyfile(source, part)
+            part.replace(target)
+            progress(target.stat().st_size)
+            return
+        fetch(self._transport, file.url.partition("#")[0], target, digest, progress)
 
     def get(self, url: str, filename: str, digest: str | None) -> tuple[Path, str]:
         """Return (path, sha256) of a file, fetching it if it is not here.

@@ -108,9 +108,7 @@ class Engine:
 
     def check_pages(self, pages: Iterable[tuple[str, str]]) -> list[Read | None]:
         """Return what pages, named by index and project, are now; all asked for at once."""
-        return self.facts.all_of(
-            partial(self.indexes.check, index, name) for index, name in pages
-        )
+        return self.facts.all_of(partial(self.indexes.check, index, name) for index, name in pages)
 
     def close(self) -> None:
         """Stop fetching, close connections, write what was learned."""

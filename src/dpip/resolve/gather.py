@@ -9,6 +9,7 @@ or late changes how long a run takes, never what comes out.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from dpip.errors import DpipError
@@ -171,6 +172,35 @@ class Gathered:
                 if key in self._failed:
                     raise self._failed[key]
             self._progress(len(self._facts) + len(self._under_way), len(self._facts))
+
+
+def in_parallel(calls: Iterable[Callable[[], Result]], limit: int) -> list[Result]:
+    """Make calls in up to `limit` threads; return results in order, or raise the first error.
+
+    The first is the first in the order of the calls; all calls have ended by then.
+    """
+    workers = Workers(limit)
+    results: dict[int, Result] = {}
+    errors: dict[int, BaseException] = {}
+    ended = threading.Semaphore(0)
+
+    def make(number: int, call: Callable[[], Result]) -> None:
+        try:
+            results[number] = call()
+        except BaseException as error:  # noqa: BLE001 - handed on to the caller below
+            errors[number] = error
+        ended.release()
+
+    count = 0
+    for number, call in enumerate(calls):
+        workers.submit(partial(make, number, call))
+        count += 1
+    for _ in range(count):
+        ended.acquire()
+    workers.close()
+    if errors:
+        raise errors[min(errors)]
+    return [results[number] for number in range(count)]
 
 
 class _Crashed(DpipError):

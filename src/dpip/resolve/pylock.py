@@ -61,8 +61,9 @@ def _direct(pin: Pin) -> Iterator[str]:
     url = pin.file.url
     if url.startswith("git+"):
         bare, _, revision = url.partition("#")[0].rpartition("@")
-        fields = {"type": "git", "url": bare.removeprefix("git+"), "commit-id": revision}
-        yield f"vcs = {_inline(fields | _subdirectory(url))}"
+        vcs: dict[str, object] = {"type": "git", "url": bare.removeprefix("git+")}
+        vcs["commit-id"] = revision
+        yield f"vcs = {_inline(vcs | _subdirectory(url))}"
     elif pin.file.sha256 is None:
         from urllib.request import url2pathname
 
@@ -70,9 +71,10 @@ def _direct(pin: Pin) -> Iterator[str]:
         more = {"editable": True} if pin.editable else {}
         yield f"directory = {_inline({'path': path, **more, **_subdirectory(pin.url)})}"
     else:
-        hashes = {"hashes": {"sha256": pin.file.sha256}}
-        fields = {"url": url, **_size(pin.file), **hashes, **_subdirectory(pin.url)}
-        yield f"archive = {_inline(fields)}"
+        archive: dict[str, object] = {"url": url}
+        archive |= _size(pin.file)
+        archive["hashes"] = {"sha256": pin.file.sha256}
+        yield f"archive = {_inline(archive | _subdirectory(pin.url))}"
 
 
 def _subdirectory(url: str) -> dict[str, object]:
