@@ -22,7 +22,7 @@ from dpip.simple.model import API_VERSION, ProjectEntry, is_valid_name
 from dpip.simple.repository import UpstreamInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 LONGEST_PENDING = 4 * 2**20
 """Bytes that may wait for the end of their row: far more than any row has."""
@@ -152,7 +152,7 @@ class HtmlListReader(HTMLParser):
         return found
 
 
-async def encode_json(entries: AsyncIterable[ProjectEntry]) -> AsyncIterator[bytes]:
+async def encode_json(entries: AsyncIterable[ProjectEntry]) -> AsyncGenerator[bytes, None]:
     """Yield the PEP 691 root list in pieces of about PIECE bytes."""
     pending = bytearray(b'{"meta":{"api-version":"%b"},"projects":[' % API_VERSION.encode())
     separator = b""
@@ -165,7 +165,7 @@ async def encode_json(entries: AsyncIterable[ProjectEntry]) -> AsyncIterator[byt
     yield bytes(pending + b"]}")
 
 
-async def encode_html(entries: AsyncIterable[ProjectEntry]) -> AsyncIterator[bytes]:
+async def encode_html(entries: AsyncIterable[ProjectEntry]) -> AsyncGenerator[bytes, None]:
     """Yield the PEP 503 root list in pieces of about PIECE bytes."""
     pending = bytearray(
         b'<!DOCTYPE html>\n<html>\n  <head>\n    <meta name="pypi:repository-version" '

@@ -1,0 +1,1 @@
+"""Building the real objects and running them: the node, its process, its upstream."""
