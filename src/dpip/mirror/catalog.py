@@ -1,0 +1,302 @@
+"""What this mirror knows: pages with their validators, files with their hashes, what is stored.
+
+Reads run on the caller's thread against one WAL connection (tens of microseconds); writes go
+through one writer thread. Pages are kept compressed, exactly as they are sent; the plain
+forms are inflated once, when a page enters memory.
+"""
+
+from __future__ import annotations
+
+import gzip
+import sqlite3
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dpip.errors import HomeNotWritable
+from dpip.mirror import schema
+from dpip.mirror.writer import Writer, from_sqlite
+from dpip.simple.repository import StoredPage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class PageRecord:
+    """What upstream last said about a page. `confirmed_at` is seconds since the epoch."""
+
+    name: str
+    confirmed_at: float
+    absent: bool = False
+    etag: str | None = None
+    last_modified: str | None = None
+    serial: int | None = None
+    status: str = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One file of one page. `key` is its sha256, or a key made from its URL (see `files.py`).
+
+    `sha256` is None until the source, or the first fetch, tells it. `sidecar` says that
+    upstream offers the metadata file; `metadata_sha256` is its hash where upstream gives it.
+    """
+
+    key: str
+    filename: str
+    project: str
+    url: str
+    sha256: str | None = None
+    size: int | None = None
+    metadata_sha256: str | None = None
+    sidecar: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveRecord:
+    """One archive on disk: where its bytes came from, and its CID once computed."""
+
+    sha256: str
+    filename: str
+    size: int
+    cid: str | None
+    origin: str
+    stored_at: float
+
+
+_FILE = "key, filename, project, url, sha256, size, metadata_sha256, sidecar"
+_ARCHIVE = "sha256, filename, size, cid, origin, stored_at"
+
+
+class Catalog:
+    """The catalog of one home. Open it with `Catalog(path)`, close it when done.
+
+    `set_aside` is where a damaged database was moved when this one was opened, else None.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HomeNotWritable(f"cannot create {path.parent}: {error.strerror}") from None
+        self._path = path
+        writing, self.set_aside = schema.open_database(path)
+        self._read = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._read.execute("PRAGMA query_only=1")
+        self._writing = writing
+        self._writer = Writer(writing, on_damage=lambda: schema.mark_damaged(path))
+
+    def close(self) -> None:
+        """Commit what is queued and close the database."""
+        self._writer.close()
+        self._read.close()
+        self._writing.close()
+
+    # Pages
+
+    def record(self, name: str) -> PageRecord | None:
+        """Return what is known about a project's page."""
+        row = self._one(
+            "SELECT name, confirmed_at, absent, etag, last_modified, serial, status"
+            " FROM projects WHERE name=?",
+            name,
+        )
+        return PageRecord(row[0], row[1], bool(row[2]), *row[3:]) if row else None
+
+    def page(self, name: str) -> StoredPage | None:
+        """Return the stored page of a project."""
+        row = self._one("SELECT etag, serial, html_gzip, json_gzip FROM pages WHERE name=?", name)
+        if row is None:
+            return None
+        etag, serial, html_gzip, json_gzip = row
+        return StoredPage(
+            name=name,
+            html=gzip.decompress(html_gzip),
+            html_gzip=html_gzip,
+            json=gzip.decompress(json_gzip),
+            json_gzip=json_gzip,
+            etag=etag,
+            last_serial=serial,
+        )
+
+    def page_names(self, after: str = "", limit: int = 1000) -> list[tuple[str, int | None]]:
+        """Return up to `limit` (name, serial) of stored pages after `after`, in name order."""
+        rows = self._all(
+            "SELECT name, serial FROM pages WHERE name>? ORDER BY name LIMIT ?", after, limit
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def put_page(
+        self, record: PageRecord, page: StoredPage, files: Iterable[FileRecord]
+    ) -> Future[None]:
+        """Replace a page and its files in one transaction.
+
+        Files that the page no longer lists stay known, because lock files may name them.
+        """
+        rows = [_file_row(file) for file in files]
+
+        def write(connection: sqlite3.Connection) -> None:
+            _write_record(connection, record)
+            connection.execute(
+                "REPLACE INTO pages (name, etag, serial, html_gzip, json_gzip) VALUES (?,?,?,?,?)",
+                (page.name, page.etag, page.last_serial, page.html_gzip, page.json_gzip),
+            )
+            connection.execute("UPDATE files SET listed=0 WHERE project=?", (record.name,))
+            connection.executemany(_UPSERT_FILE, rows)
+
+        return self._writer.submit(write)
+
+    def put_record(self, record: PageRecord) -> Future[None]:
+        """Note a confirmation (304), or an absence: then the stored page is dropped."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            _write_record(connection, record)
+            if record.absent:
+                connection.execute("DELETE FROM pages WHERE name=?", (record.name,))
+                connection.execute("UPDATE files SET listed=0 WHERE project=?", (record.name,))
+
+        return self._writer.submit(write)
+
+    # Files
+
+    def file(self, key: str, filename: str) -> FileRecord | None:
+        """Return one file by the key and name of its URL."""
+        row = self._one(f"SELECT {_FILE} FROM files WHERE key=? AND filename=?", key, filename)
+        return _file(row) if row else None
+
+    def files(self, project: str) -> list[FileRecord]:
+        """Return the files that a project's page lists."""
+        rows = self._all(f"SELECT {_FILE} FROM files WHERE project=? AND listed=1", project)
+        return [_file(row) for row in rows]
+
+    def learn_sha256(self, key: str, filename: str, sha256: str, size: int) -> Future[None]:
+        """Record the hash that the first fetch of a file without one has shown.
+
+        The page is then due, without a validator, so that it is rendered with the hash.
+        """
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "UPDATE files SET sha256=?, size=? WHERE key=? AND filename=?",
+                (sha256, size, key, filename),
+            )
+            connection.execute(
+                "UPDATE projects SET confirmed_at=0, etag=NULL, last_modified=NULL WHERE name IN"
+                " (SELECT project FROM files WHERE key=? AND filename=?)",
+                (key, filename),
+            )
+
+        return self._writer.submit(write)
+
+    # Archives
+
+    def archive(self, sha256: str) -> ArchiveRecord | None:
+        """Return what is known of a stored archive."""
+        row = self._one(f"SELECT {_ARCHIVE} FROM archives WHERE sha256=?", sha256)
+        return ArchiveRecord(*row) if row else None
+
+    def archives(self) -> Iterator[ArchiveRecord]:
+        """Stream the stored archives in order of their hash."""
+        last = ""
+        while rows := self._all(
+            f"SELECT {_ARCHIVE} FROM archives WHERE sha256>? ORDER BY sha256 LIMIT 500",
+            last,
+        ):
+            yield from (ArchiveRecord(*row) for row in rows)
+            last = rows[-1][0]
+
+    def put_archive(self, record: ArchiveRecord) -> Future[None]:
+        """Record an archive; one that is already known keeps its origin and gains a CID."""
+        return self._execute(
+            f"INSERT INTO archives ({_ARCHIVE}) VALUES (?,?,?,?,?,?)"
+            " ON CONFLICT (sha256) DO UPDATE SET cid=coalesce(excluded.cid, cid)",
+            (record.sha256, record.filename, record.size, record.cid, record.origin,
+             record.stored_at),
+        )  # fmt: skip
+
+    def drop_archive(self, sha256: str) -> Future[None]:
+        """Forget an archive that is not on disk, or not what its name says."""
+        return self._execute("DELETE FROM archives WHERE sha256=?", (sha256,))
+
+    # Metadata files
+
+    def metadata(self, sha256: str) -> bytes | None:
+        """Return the METADATA bytes of the wheel with that hash (or file key)."""
+        row = self._one("SELECT body FROM metadata WHERE sha256=?", sha256)
+        return zlib.decompress(row[0]) if row else None
+
+    def put_metadata(self, sha256: str, body: bytes) -> Future[None]:
+        """Keep the METADATA bytes of a wheel."""
+        return self._execute("REPLACE INTO metadata VALUES (?,?)", (sha256, zlib.compress(body)))
+
+    # Routes
+
+    def routes(self) -> dict[str, str]:
+        """Return the routing table: name or prefix pattern to source."""
+        return dict(self._all("SELECT pattern, source FROM routes ORDER BY pattern"))
+
+    def put_route(self, pattern: str, source: str) -> Future[None]:
+        """Give a name (or `prefix*`) its one source."""
+        return self._execute("REPLACE INTO routes VALUES (?,?)", (pattern, source))
+
+    def drop_route(self, pattern: str) -> Future[None]:
+        """Take a row out of the routing table."""
+        return self._execute("DELETE FROM routes WHERE pattern=?", (pattern,))
+
+    # Counts
+
+    def counts(self) -> dict[str, int]:
+        """Return numbers for a person; costs a scan of two indexes, so not for hot paths."""
+        pages = self._all("SELECT count(*) FROM pages")[0][0]
+        archives, size = self._all("SELECT count(*), coalesce(sum(size), 0) FROM archives")[0]
+        return {"pages": pages, "archives": archives, "archive_bytes": size}
+
+    def _execute(self, statement: str, values: tuple[Any, ...]) -> Future[None]:
+        return self._writer.submit(lambda connection: _run(connection, statement, values))
+
+    def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
+        rows = self._all(query, *values)
+        return rows[0] if rows else None
+
+    def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        try:
+            return self._read.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            mapped = from_sqlite(error)
+            if isinstance(mapped, schema.CatalogDamaged):
+                schema.mark_damaged(self._path)
+            raise mapped from None
+
+
+_UPSERT_FILE = """
+INSERT INTO files (key, filename, project, url, sha256, size, metadata_sha256, sidecar, listed)
+VALUES (?,?,?,?,?,?,?,?,1)
+ON CONFLICT (key, filename) DO UPDATE SET project=excluded.project, url=excluded.url,
+  sha256=coalesce(excluded.sha256, sha256), size=coalesce(excluded.size, size),
+  metadata_sha256=excluded.metadata_sha256, sidecar=excluded.sidecar, listed=1
+"""
+
+
+def _run(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> None:
+    connection.execute(statement, values)
+
+
+def _write_record(connection: sqlite3.Connection, record: PageRecord) -> None:
+    connection.execute(
+        "REPLACE INTO projects (name, absent, confirmed_at, etag, last_modified, serial, status)"
+        " VALUES (?,?,?,?,?,?,?)",
+        (record.name, record.absent, record.confirmed_at, record.etag, record.last_modified,
+         record.serial, record.status),
+    )  # fmt: skip
+
+
+def _file_row(file: FileRecord) -> tuple[Any, ...]:
+    return (file.key, file.filename, file.project, file.url, file.sha256, file.size,
+            file.metadata_sha256, file.sidecar)  # fmt: skip
+
+
+def _file(row: tuple[Any, ...]) -> FileRecord:
+    return FileRecord(*row)

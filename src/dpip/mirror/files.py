@@ -1,0 +1,157 @@
+"""Distribution files and metadata files for the server, by the key in their URL."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from dpip.errors import DpipError
+from dpip.mirror.wheel import TAIL, NotAWheel, metadata_of
+from dpip.simple.repository import (
+    ArrivingFile,
+    FileNotFound,
+    UpstreamInvalid,
+    UpstreamUnavailable,
+    WholeFile,
+)
+
+if TYPE_CHECKING:
+    from dpip.mirror.archives import Archives
+    from dpip.mirror.catalog import Catalog, FileRecord
+    from dpip.mirror.ingest import Ingest
+    from dpip.mirror.source import Source
+
+
+LARGEST_METADATA = 16 * 2**20
+
+
+class Files:
+    """A FileSource over archives, fetching what is missing."""
+
+    def __init__(
+        self,
+        *,
+        archives: Archives,
+        catalog: Catalog,
+        ingest: Ingest,
+        upstream: Source,
+        offline: bool,
+    ) -> None:
+        self._archives = archives
+        self._catalog = catalog
+        self._ingest = ingest
+        self._upstream = upstream
+        self._offline = offline
+        self._metadata: dict[str, asyncio.Task[bytes]] = {}
+
+    def whole(self, key: str, filename: str) -> WholeFile | None:
+        """Return the file if it is complete on disk."""
+        found = self._archives.find(key, filename)
+        if found is not None:
+            return found
+        record = self._catalog.file(key, filename)
+        if record is None or record.sha256 in {None, key}:
+            return None
+        return self._archives.find(record.sha256 or "", filename)
+
+    async def open(self, key: str, filename: str) -> WholeFile | ArrivingFile:
+        """Return the file, fetching it if need be; many callers share one fetch."""
+        if (whole := self.whole(key, filename)) is not None:
+            return whole
+        record = self._record(key, filename)
+        if self._offline:
+            raise UpstreamUnavailable(
+                f"{filename} is not stored", hint="the node is offline: connect it, and ask again"
+            )
+        arrival = self._ingest.fetch(record)
+        if (whole := await arrival.begun()) is not None:
+            return whole
+        return ArrivingFile(arrival.chunks(), arrival.size, key)
+
+    async def metadata(self, key: str, filename: str) -> bytes:
+        """Return the wheel's METADATA bytes exactly; concurrent callers share the work."""
+        stored = self._catalog.metadata(key)
+        if stored is not None:
+            return stored
+        task = self._metadata.get(key)
+        if task is None:
+            task = self._metadata[key] = asyncio.create_task(self._find_metadata(key, filename))
+            task.add_done_callback(lambda _: self._metadata.pop(key))
+        return await asyncio.shield(task)
+
+    def _record(self, key: str, filename: str) -> FileRecord:
+        record = self._catalog.file(key, filename)
+        if record is None:
+            raise FileNotFound(f"no page lists a file {filename!r} with that hash")
+        return record
+
+    async def _find_metadata(self, key: str, filename: str) -> bytes:
+        if not filename.endswith(".whl"):
+            raise FileNotFound(f"{filename} is not a wheel: it has no metadata file")
+        whole = self.whole(key, filename)
+        if whole is not None:
+            body = await _from_disk(filename, whole)
+        else:
+            body = await self._from_upstream(self._record(key, filename))
+        await asyncio.wrap_future(self._catalog.put_metadata(key, body))
+        return body
+
+    async def _from_upstream(self, record: FileRecord) -> bytes:
+        """Ask for the sidecar, then for the wheel's tail, then for all of it."""
+        if self._offline:
+            raise UpstreamUnavailable(f"the metadata of {record.filename} is not stored")
+        if record.sidecar and (body := await self._sidecar(record)) is not None:
+            return body
+        try:
+            return await self._from_ranges(record)
+        except NotAWheel:
+            raise
+        except UpstreamInvalid:
+            return await self._from_whole(record)
+
+    async def _sidecar(self, record: FileRecord) -> bytes | None:
+        try:
+            body = await self._upstream.read_small(record.url + ".metadata", limit=LARGEST_METADATA)
+        except DpipError:
+            return None
+        expected = record.metadata_sha256
+        if expected is not None and hashlib.sha256(body).hexdigest() != expected.lower():
+            return None
+        return body
+
+    async def _from_ranges(self, record: FileRecord) -> bytes:
+        tail = await self._upstream.read_tail(record.url, TAIL)
+        size = tail.size
+        if size is None:
+            raise UpstreamInvalid(f"the size of {record.filename} cannot be learned by a range")
+
+        async def read(start: int, count: int) -> bytes:
+            if start >= tail.offset:
+                return tail.data[start - tail.offset : start - tail.offset + count]
+            return (await self._upstream.read_range(record.url, start, count)).data
+
+        return await metadata_of(record.filename, size, read)
+
+    async def _from_whole(self, record: FileRecord) -> bytes:
+        opened = await self.open(record.key, record.filename)
+        if isinstance(opened, ArrivingFile):
+            async for _ in opened.chunks:
+                pass
+        whole = self.whole(record.key, record.filename)
+        if whole is None:
+            raise FileNotFound(f"{record.filename} could not be kept")
+        return await _from_disk(record.filename, whole)
+
+
+async def _from_disk(filename: str, whole: WholeFile) -> bytes:
+    descriptor = os.open(whole.path, os.O_RDONLY)
+
+    async def read(start: int, count: int) -> bytes:
+        return await asyncio.to_thread(os.pread, descriptor, count, start)
+
+    try:
+        return await metadata_of(filename, whole.size, read)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,220 @@
+"""Project pages for the server: memory, then catalog, then upstream.
+
+A page is rendered when upstream's answer changed, and never for a request. All requests for
+one name share one question to upstream. A question that takes longer than `patience` goes on
+behind a stored page, which is then served as stale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from typing import TYPE_CHECKING
+
+from dpip.errors import DpipError
+from dpip.mirror.catalog import PageRecord
+from dpip.mirror.listing import servable, to_records
+from dpip.mirror.memory import PageMemory
+from dpip.mirror.refresh import Due, Known, Policy, due
+from dpip.simple.model import ProjectEntry
+from dpip.simple.repository import ProjectNotFound, StoredPage, UpstreamUnavailable
+from dpip.simple.upstream import Validators
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from dpip.mirror.catalog import Catalog
+    from dpip.mirror.source import Source
+    from dpip.simple.model import Project
+    from dpip.simple.upstream import Fetched
+
+log = logging.getLogger(__name__)
+
+
+class Pages:
+    """A PageSource over one upstream.
+
+    `now` returns seconds since the epoch; `render` turns upstream's page into its stored
+    form; `patience` is seconds that a request with a stored page waits.
+    """
+
+    def __init__(
+        self,
+        *,
+        upstream: Source,
+        catalog: Catalog,
+        render: Callable[[Project], StoredPage],
+        policy: Policy,
+        now: Callable[[], float],
+        patience: float = 5.0,
+    ) -> None:
+        self._upstream = upstream
+        self._catalog = catalog
+        self._render = render
+        self.policy = policy
+        self._now = now
+        self._patience = patience
+        self._memory = PageMemory()
+        self._asking: dict[str, asyncio.Task[StoredPage]] = {}
+        self._failures: dict[str, Known] = {}
+        self.questions = 0
+        """Questions to upstream since start, for the metrics."""
+
+    def cached(self, name: str) -> StoredPage | None:
+        """Return a page that is fresh and in memory, else None."""
+        return self._memory.fresh(name, self._now())
+
+    async def page(self, name: str) -> StoredPage:
+        """Return a page, asking upstream if it is due."""
+        if (page := self.cached(name)) is not None:
+            return page
+        known = self._known(name)
+        match due(known, self._now(), self.policy):
+            case Due.FRESH:
+                return self._remember(name, known)
+            case Due.ABSENT:
+                raise ProjectNotFound(f"there is no project {name!r}")
+            case Due.STALE:
+                return self._stale(name)
+            case Due.REFUSE if self.policy.offline:
+                raise ProjectNotFound(
+                    f"no page of {name!r} is stored",
+                    hint="the node is offline: only what it has seen before installs",
+                )
+            case Due.REFUSE:
+                raise UpstreamUnavailable(f"no page of {name!r} is stored, and upstream is down")
+            case Due.ASK:
+                return await self._ask(name, known)
+
+    async def projects(self) -> AsyncIterator[ProjectEntry]:
+        """Stream upstream's root list; the stored names where it cannot be asked."""
+        started = False
+        if not self.policy.offline:
+            try:
+                async for entry in self._upstream.projects():
+                    started = True
+                    yield entry
+            except DpipError as error:
+                if started:
+                    raise
+                log.warning("root list from the catalog: %s", error.message)
+            else:
+                return
+        last = ""
+        while names := self._catalog.page_names(after=last):
+            for name, serial in names:
+                yield ProjectEntry(name, serial)
+            last = names[-1][0]
+
+    def forget(self, name: str) -> None:
+        """Drop a page from memory, so that the next request reads the catalog."""
+        self._memory.drop(name)
+
+    async def close(self) -> None:
+        """Stop the questions that are open."""
+        tasks = list(self._asking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _known(self, name: str) -> Known:
+        record = self._catalog.record(name)
+        trouble = self._failures.get(name, Known())
+        return Known(
+            confirmed_at=record.confirmed_at if record else None,
+            stored=record is not None and not record.absent,
+            absent=record is not None and record.absent,
+            failed_at=trouble.failed_at,
+            failures=trouble.failures,
+        )
+
+    def _remember(self, name: str, known: Known) -> StoredPage:
+        page = self._catalog.page(name)
+        if page is None:
+            raise ProjectNotFound(f"there is no project {name!r}")
+        confirmed_at = known.confirmed_at or 0.0
+        self._memory.put(page, fresh_until=confirmed_at + self.policy.max_age)
+        return page
+
+    def _stale(self, name: str) -> StoredPage:
+        page = self._memory.any(name) or self._catalog.page(name)
+        if page is None:
+            raise UpstreamUnavailable(f"no page of {name!r} is stored, and upstream is down")
+        self._memory.put(page, fresh_until=0.0)
+        return dataclasses.replace(page, stale=True)
+
+    async def _ask(self, name: str, known: Known) -> StoredPage:
+        task = self._asking.get(name)
+        if task is None:
+            task = self._asking[name] = asyncio.create_task(self._question(name), name=name)
+            task.add_done_callback(lambda done: self._answered(name, done))
+        if not known.stored:
+            return await asyncio.shield(task)
+        try:
+            return await asyncio.wait_for(asyncio.shield(task), self._patience)
+        except TimeoutError:
+            return self._stale(name)
+        except ProjectNotFound:
+            raise
+        except DpipError as error:
+            log.warning("stale page of %s: %s", name, error.message)
+            return self._stale(name)
+
+    def _answered(self, name: str, task: asyncio.Task[StoredPage]) -> None:
+        del self._asking[name]
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None or isinstance(error, ProjectNotFound):
+            self._failures.pop(name, None)
+        elif isinstance(error, DpipError):
+            before = self._failures.get(name, Known())
+            self._failures[name] = Known(failed_at=self._now(), failures=before.failures + 1)
+
+    async def _question(self, name: str) -> StoredPage:
+        """Ask upstream once, and record what it says."""
+        record = self._catalog.record(name)
+        known = None
+        if record is not None and not record.absent and (record.etag or record.last_modified):
+            known = Validators(record.etag, record.last_modified)
+        self.questions += 1
+        try:
+            fetched = await self._upstream.fetch(name, known)
+        except ProjectNotFound:
+            self._memory.drop(name)
+            absent = PageRecord(name, self._now(), absent=True)
+            await asyncio.wrap_future(self._catalog.put_record(absent))
+            raise
+        return await self._record(name, record, fetched)
+
+    async def _record(self, name: str, before: PageRecord | None, fetched: Fetched) -> StoredPage:
+        now = self._now()
+        page = None
+        if fetched.project is None and before is not None:
+            record = dataclasses.replace(before, confirmed_at=now)
+            await asyncio.wrap_future(self._catalog.put_record(record))
+            page = self._memory.any(name) or self._catalog.page(name)
+        if page is None:
+            if fetched.project is None:
+                raise UpstreamUnavailable(f"upstream says that {name!r}, never seen, is unchanged")
+            page = await self._render_new(name, fetched, fetched.project, now)
+        self._memory.put(page, fresh_until=now + self.policy.max_age)
+        return page
+
+    async def _render_new(
+        self, name: str, fetched: Fetched, project: Project, now: float
+    ) -> StoredPage:
+        project = servable(dataclasses.replace(project, name=name), self._catalog)
+        records = to_records(project)
+        page = await asyncio.to_thread(self._render, project)
+        record = PageRecord(
+            name=name,
+            confirmed_at=now,
+            etag=fetched.validators.etag,
+            last_modified=fetched.validators.last_modified,
+            serial=project.last_serial,
+            status=project.status,
+        )
+        await asyncio.wrap_future(self._catalog.put_page(record, page, records))
+        return page
