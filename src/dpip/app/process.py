@@ -91,7 +91,7 @@ def start_time(pid: int) -> str | None:
     if Path("/proc/self/stat").exists() or os.name != "posix":
         return None
     done = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607
+        ["ps", "-o", "lstart=", "-p", str(pid)],
         capture_output=True,
         text=True,
         check=False,

@@ -16,6 +16,7 @@ from dpip.simple.repository import (
     UpstreamUnavailable,
     WholeFile,
 )
+from dpip.simple.upstream import metadata_url
 
 if TYPE_CHECKING:
     from dpip.mirror.archives import Archives
@@ -113,7 +114,7 @@ class Files:
 
     async def _sidecar(self, record: FileRecord) -> bytes | None:
         try:
-            body = await self._upstream.read_small(record.url + ".metadata", limit=LARGEST_METADATA)
+            body = await self._upstream.read(metadata_url(record.url), LARGEST_METADATA)
         except DpipError:
             return None
         expected = record.metadata_sha256

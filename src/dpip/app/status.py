@@ -1,0 +1,109 @@
+"""What the node says about itself: `/healthz`, `/metrics` and the page at `/`."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from typing import TYPE_CHECKING
+
+from dpip import __version__
+from dpip.app.dispatch import respond
+
+if TYPE_CHECKING:
+    from dpip.app.dispatch import Message, Receive, Send
+    from dpip.mirror.catalog import Catalog
+    from dpip.mirror.ingest import Ingest
+    from dpip.mirror.repository import Pages
+    from dpip.settings import Settings
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>{name}</title>
+<style>body{{font:16px/1.5 system-ui;max-width:42rem;margin:3rem auto;padding:0 1rem}}
+td{{padding-right:2rem}}</style>
+<h1>{name}</h1>
+<p>A dpip node, version {version}{offline}.</p>
+<table>
+<tr><td>project pages stored<td>{pages:,}
+<tr><td>archives stored<td>{archives:,}
+<tr><td>their bytes<td>{archive_bytes:,}
+</table>
+<p>Install through it: <code>pip install --index-url {url}/simple/ NAME</code></p>
+<p><a href="simple/">simple/</a> · <a href="healthz">healthz</a> · <a href="metrics">metrics</a>
+</html>
+"""
+
+
+class Status:
+    """Three small applications over the node's parts."""
+
+    def __init__(
+        self, settings: Settings, *, catalog: Catalog, pages: Pages, ingest: Ingest
+    ) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._pages = pages
+        self._ingest = ingest
+
+    async def health(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Say that the node answers, cheaply."""
+        del scope, receive
+        body = {
+            "status": "ok",
+            "name": self._settings.name,
+            "version": __version__,
+            "offline": self._settings.offline,
+        }
+        await respond(send, 200, body)
+
+    async def metrics(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer in the Prometheus text format."""
+        del scope, receive
+        body, content_type = await asyncio.to_thread(self._exposition)
+        await respond(send, 200, body, content_type)
+
+    async def page(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer with the web page; only `/` itself."""
+        del receive
+        if scope["path"] != "/":
+            await respond(send, 404, {"error": "not-found", "message": "no such path"})
+            return
+        counts = await asyncio.to_thread(self._catalog.counts)
+        text = _PAGE.format(
+            name=html.escape(self._settings.name),
+            version=__version__,
+            offline=", offline" if self._settings.offline else "",
+            url=html.escape(_own_url(scope, self._settings.url)),
+            **counts,
+        )
+        await respond(send, 200, text.encode(), "text/html; charset=utf-8")
+
+    def _exposition(self) -> tuple[bytes, str]:
+        from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
+        from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        values = {
+            "dpip_pages": ("Project pages stored.", self._catalog.counts()["pages"]),
+            "dpip_archives": ("Archives stored.", self._catalog.counts()["archives"]),
+            "dpip_archive_bytes": (
+                "Bytes of the stored archives.",
+                self._catalog.counts()["archive_bytes"],
+            ),
+            "dpip_upstream_questions": (
+                "Project pages asked of upstream since start.",
+                self._pages.questions,
+            ),
+            "dpip_upstream_transfers": (
+                "File transfers begun since start.",
+                self._ingest.transfers,
+            ),
+        }
+        for name, (text, value) in values.items():
+            Gauge(name, text, registry=registry).set(value)
+        return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _own_url(scope: Message, default: str) -> str:
+    server = scope.get("server")
+    return f"http://{server[0]}:{server[1]}" if server and server[1] else default
