@@ -12,6 +12,9 @@ $(STAMP): pyproject.toml $(wildcard setup.py)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
+demo: $(STAMP)
+	@$(BIN)/python demo/demo.py
+
 test: lint types imports unit
 
 lint: $(STAMP)

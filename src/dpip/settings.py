@@ -70,9 +70,9 @@ def load(
     environ = os.environ if environ is None else environ
     from_environment = _from_environment(environ)
     home = Path(given.get("home") or from_environment.get("home") or default_home()).expanduser()
-    merged: dict[str, Any] = {**_from_file(home / CONFIG_NAME), **from_environment, **given}
+    merged: dict[str, Any] = {**from_file(home / CONFIG_NAME), **from_environment, **given}
     merged["home"] = home
-    return Settings(**{key: _coerce(key, value) for key, value in merged.items()})
+    return Settings(**{key: coerce(key, value) for key, value in merged.items()})
 
 
 def field_types() -> dict[str, str]:
@@ -89,7 +89,25 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def origins(home: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return for each setting what gives it its value: "environment", "file" or "default"."""
+    from_environment = _from_environment(os.environ if environ is None else environ)
+    in_file = from_file(home / CONFIG_NAME)
+    return {
+        name: "environment"
+        if name in from_environment
+        else "file"
+        if name in in_file
+        else "default"
+        for name in field_types()
+    }
+
+
+def from_file(path: Path) -> dict[str, Any]:
+    """Return the settings that a configuration file holds; none if there is no file.
+
+    Raises UsageError for a file that cannot be read and for unknown settings.
+    """
     if not path.is_file():
         return {}
     import tomllib
@@ -107,8 +125,11 @@ def _from_file(path: Path) -> dict[str, Any]:
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
-def _coerce(key: str, value: Any) -> Any:
-    """Turn text from the environment or a file into the type that the field declares."""
+def coerce(key: str, value: Any) -> Any:
+    """Turn text from the environment or a file into the type that the field declares.
+
+    Raises UsageError for an unknown setting or a value of another kind.
+    """
     kinds = field_types()
     if key not in kinds:
         raise UsageError(f"unknown setting {key!r}", hint="see `dpip config list`")

@@ -58,6 +58,23 @@ def running(home: Path) -> Running:
     return found
 
 
+def ensure(settings: Settings) -> Running:
+    """Return the node of this home, starting one if none answers. Raises what `start` does."""
+    found = _answering(settings.home)
+    if found is not None:
+        return found
+    try:
+        return start(settings)
+    except AlreadyRunning:
+        # Somebody else is starting it at this moment.
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
+            if (found := _answering(settings.home)) is not None:
+                return found
+            time.sleep(0.05)
+        raise
+
+
 def start(settings: Settings, flags: Sequence[str] = ()) -> Running:
     """Start a detached node and return once it answers.
 
@@ -114,6 +131,14 @@ def health(url: str, timeout: float = 2.0) -> dict[str, Any]:
     finally:
         connection.close()
     return dict(found)
+
+
+def _answering(home: Path) -> Running | None:
+    found = read_record(home)
+    try:
+        return found if found and health(found.url) else None
+    except NotRunning:
+        return None
 
 
 def _line(child: subprocess.Popen[bytes], timeout: float) -> str:

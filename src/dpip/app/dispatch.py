@@ -11,14 +11,15 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from dpip.errors import DpipError
+from dpip.simple.asgi import send_error, send_whole
+from dpip.simple.repository import FileNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Mapping
 
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
-    Application = Callable[[Message, Receive, Send], Awaitable[None]]
+    from dpip.simple.asgi import Receive, Scope, Send
+
+    Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
@@ -26,14 +27,14 @@ log = logging.getLogger(__name__)
 class Dispatcher:
     """Sends each request to the application mounted under its first path segment.
 
-    An exception that escapes an application is logged and answered with 500 and a slug if
-    nothing was sent yet, else the connection is broken off; no traceback leaves the process.
+    A DpipError that leaves an application is answered with its slug; where a response has
+    begun, returning without its end makes the server break the connection off.
     """
 
     def __init__(self, mounts: Mapping[str, Application]) -> None:
         self._mounts = dict(mounts)
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
@@ -41,30 +42,35 @@ class Dispatcher:
         end = path.find("/", 1)
         application = self._mounts.get(path[1:] if end < 0 else path[1:end])
         if application is None:
-            await respond(send, 404, {"error": "not-found", "message": "no such path"})
+            await send_error(send, FileNotFound(f"there is nothing at {path[:200]!r}"))
             return
         try:
             await application(scope, receive, send)
         except DpipError as error:
-            await respond(send, 502 if error.side == "theirs" else 500, error.as_dict())
-        except OSError:
-            log.exception("answering %s", path)
-            await respond(send, 500, {"error": "internal-error", "message": "see the log"})
+            log.warning("%s: %s", path[:200], error.message)
+            await _unless_begun(send, error)
 
 
-async def respond(
-    send: Send,
-    status: int,
-    body: bytes | Mapping[str, Any],
-    content_type: str = "application/json",
-) -> None:
-    """Send one small, complete response."""
-    data = body if isinstance(body, bytes) else json.dumps(body).encode() + b"\n"
+async def _unless_begun(send: Send, error: DpipError) -> None:
+    try:
+        await send_error(send, error)
+    except RuntimeError:
+        # The server refuses a second head: something was sent already.
+        return
+
+
+async def send_json(send: Send, status: int, value: Any) -> None:
+    """Send a small JSON value; never cached."""
+    body = json.dumps(value).encode() + b"\n"
+    await send_text(send, status, body, b"application/json")
+
+
+async def send_text(send: Send, status: int, body: bytes, content_type: bytes) -> None:
+    """Send a small body of any type; never cached."""
     headers = [
-        (b"content-type", content_type.encode()),
-        (b"content-length", str(len(data)).encode()),
+        (b"content-type", content_type),
+        (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": data})
+    await send_whole(send, status, headers, body)

@@ -7,14 +7,16 @@ import html
 from typing import TYPE_CHECKING
 
 from dpip import __version__
-from dpip.app.dispatch import respond
+from dpip.app.dispatch import send_json, send_text
+from dpip.simple.asgi import send_error
+from dpip.simple.repository import FileNotFound
 
 if TYPE_CHECKING:
-    from dpip.app.dispatch import Message, Receive, Send
     from dpip.mirror.catalog import Catalog
     from dpip.mirror.ingest import Ingest
     from dpip.mirror.repository import Pages
     from dpip.settings import Settings
+    from dpip.simple.asgi import Receive, Scope, Send
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>{name}</title>
@@ -44,7 +46,7 @@ class Status:
         self._pages = pages
         self._ingest = ingest
 
-    async def health(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Say that the node answers, cheaply."""
         del scope, receive
         body = {
@@ -53,19 +55,19 @@ class Status:
             "version": __version__,
             "offline": self._settings.offline,
         }
-        await respond(send, 200, body)
+        await send_json(send, 200, body)
 
-    async def metrics(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer in the Prometheus text format."""
         del scope, receive
         body, content_type = await asyncio.to_thread(self._exposition)
-        await respond(send, 200, body, content_type)
+        await send_text(send, 200, body, content_type.encode())
 
-    async def page(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def page(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the web page; only `/` itself."""
         del receive
         if scope["path"] != "/":
-            await respond(send, 404, {"error": "not-found", "message": "no such path"})
+            await send_error(send, FileNotFound("there is nothing here"))
             return
         counts = await asyncio.to_thread(self._catalog.counts)
         text = _PAGE.format(
@@ -75,7 +77,7 @@ class Status:
             url=html.escape(_own_url(scope, self._settings.url)),
             **counts,
         )
-        await respond(send, 200, text.encode(), "text/html; charset=utf-8")
+        await send_text(send, 200, text.encode(), b"text/html; charset=utf-8")
 
     def _exposition(self) -> tuple[bytes, str]:
         from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
@@ -104,6 +106,6 @@ class Status:
         return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
-def _own_url(scope: Message, default: str) -> str:
+def _own_url(scope: Scope, default: str) -> str:
     server = scope.get("server")
     return f"http://{server[0]}:{server[1]}" if server and server[1] else default

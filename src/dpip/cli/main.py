@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "resolve": ("dpip.cli.resolve", "requirements in, the whole == closure out"),
+    "run": ("dpip.cli.run", "run a package tool (uv, pdm, …) through the node: dpip run -- CMD"),
+    "node": ("dpip.cli.node", "run, start, stop or inspect the node"),
+    "doctor": ("dpip.cli.doctor", "show what would bypass the node"),
+    "config": ("dpip.cli.config", "list, get or set persistent settings"),
 }
 """Command name to (module, one line of help)."""
 
-RAW_COMMANDS: frozenset[str] = frozenset()
+RAW_COMMANDS: frozenset[str] = frozenset({"run"})
 """Commands that take the rest of the line as it is."""
 
 
@@ -55,9 +59,9 @@ def _dispatch(argv: list[str]) -> int:
         sys.stdout.write(f"dpip {__version__}\n")
         return 0
     if argv[0] not in COMMANDS:
-        from dpip.errors import UsageError
+        from dpip.cli import pip
 
-        raise UsageError(f"unknown command {argv[0]!r}", hint="see `dpip --help`")
+        return pip.run_raw(argv)
     return _run(argv[0], argv[1:])
 
 
