@@ -108,7 +108,7 @@ class Demo:
         catalog = Catalog(self.home / "catalog.sqlite3")
         try:
             rows = [
-                [a.filename, f"{a.size:,}", a.sha256[:16] + "…", a.cid or "", a.origin]
+                [shortened(a.filename), f"{a.size:,}", a.sha256, a.cid or "", a.origin]
                 for a in sorted(catalog.archives(), key=lambda a: a.filename)
             ]
         finally:
@@ -144,6 +144,11 @@ def table(rows: list[list[str]]) -> None:
     say("")
     for row in (head, *rows):
         say("   " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+
+
+def shortened(filename: str, width: int = 44) -> str:
+    """Leave out the middle of a long file name."""
+    return filename if len(filename) <= width else f"{filename[: width - 13]}…{filename[-12:]}"
 
 
 def say(text: str) -> None:

@@ -160,6 +160,21 @@ class Catalog:
 
         return self._writer.submit(write)
 
+    def distrust(self) -> Future[None]:
+        """Make every stored page due, without a validator: rows around it may be lost."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT OR IGNORE INTO projects (name, absent, confirmed_at, status)"
+                " SELECT name, 0, 0, 'active' FROM pages"
+            )
+            connection.execute(
+                "UPDATE projects SET confirmed_at=0, etag=NULL, last_modified=NULL, absent="
+                "  name NOT IN (SELECT name FROM pages)"
+            )
+
+        return self._writer.submit(write)
+
     # Files
 
     def file(self, key: str, filename: str) -> FileRecord | None:

@@ -32,6 +32,7 @@ READ_SIZE = 2**20
 
 def rebuild(catalog: Catalog, archives: Archives, now: float) -> int:
     """Record every archive on disk that the catalog does not know; return how many."""
+    catalog.distrust().result()
     lost: dict[str, list[StoredArchive]] = defaultdict(list)
     found = 0
     for stored in archives.listing():
