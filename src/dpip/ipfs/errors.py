@@ -71,3 +71,11 @@ class InvalidArgument(IpfsError):
 
 class LimitExceeded(IpfsError):
     """Something is larger, deeper or wider than is safe to handle."""
+
+
+class Unwritable(IpfsError):
+    """A store cannot be read or written: no room, no permission, a disk that fails."""
+
+
+class Damaged(IpfsError):
+    """A store's files are not what they were when they were written; `fsck` says more."""

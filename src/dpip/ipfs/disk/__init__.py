@@ -1,0 +1,1 @@
+"""A blockstore in one directory: packs of compressed blocks, an index, whole archives."""

@@ -1,0 +1,128 @@
+"""Frames: how blocks lie in a pack file.
+
+Small blocks of one kind compress badly alone and well together, so up to 256 KiB of them
+share one zstd frame. A frame says what is in it, so that a lost index can be made again by
+reading the packs from end to end:
+
+    "dpf1"  header length (4)  payload length (4)  CRC-32 of the header (4)  header  payload
+
+The header is: 1 if the payload is zstd, 0 if it is plain; then for each block the length of
+its CID, the CID, and its size, numbers as varints. Lengths are little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import zstandard
+
+from .. import varint
+from ..cid import CID
+from ..errors import Damaged, InvalidBlock, InvalidCid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..blockstore import Block
+
+MAGIC = b"dpf1"
+FIXED = 16
+GROUP = 256 * 2**10
+"""Plain bytes after which a frame is closed."""
+MAX_BLOCK = 64 * 2**20
+PLAIN, ZSTD = 0, 1
+LEVEL = 9
+_local = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame's header. `data_at` is where the payload starts, counted from the frame."""
+
+    compressed: bool
+    cids: tuple[CID, ...]
+    sizes: tuple[int, ...]
+    data_at: int
+    data_size: int
+
+    @property
+    def length(self) -> int:
+        """All bytes of the frame."""
+        return self.data_at + self.data_size
+
+    @property
+    def plain_size(self) -> int:
+        """Bytes of the payload when it is decompressed."""
+        return sum(self.sizes)
+
+
+def encode(blocks: Sequence[Block]) -> bytes:
+    """Return the frame of these blocks, compressed if that makes it smaller."""
+    plain = b"".join(block.data for block in blocks)
+    payload = _compressor().compress(plain)
+    kind = ZSTD if len(payload) < len(plain) - len(plain) // 64 else PLAIN
+    parts = [bytes([kind])]
+    for block in blocks:
+        raw = block.cid.raw
+        parts += (varint.encode(len(raw)), raw, varint.encode(len(block.data)))
+    header = b"".join(parts)
+    payload = payload if kind == ZSTD else plain
+    lengths = struct.pack("<III", len(header), len(payload), zlib.crc32(header))
+    return b"".join((MAGIC, lengths, header, payload))
+
+
+def decode_lengths(fixed: bytes) -> tuple[int, int, int]:
+    """Return header length, payload length and header CRC. Raises Damaged."""
+    if len(fixed) < FIXED or fixed[:4] != MAGIC:
+        raise Damaged("no frame where one should be")
+    header, payload, crc = struct.unpack("<III", fixed[4:FIXED])
+    return header, payload, crc
+
+
+def decode_header(fixed: bytes, header: bytes) -> Frame:
+    """Return what a frame holds. Raises Damaged."""
+    length, payload, crc = decode_lengths(fixed)
+    if len(header) != length or zlib.crc32(header) != crc:
+        raise Damaged("a frame's header is damaged")
+    cids, sizes, at = [], [], 1
+    try:
+        while at < length:
+            raw, at = varint.decode(header, at)
+            cids.append(CID(header[at : at + raw]))
+            size, at = varint.decode(header, at + raw)
+            sizes.append(size)
+    except (InvalidBlock, InvalidCid):
+        raise Damaged("a frame's header is damaged") from None
+    return Frame(header[0] == ZSTD, tuple(cids), tuple(sizes), FIXED + length, payload)
+
+
+def decode(start: bytes) -> Frame:
+    """Return what the frame that begins with these bytes holds. Raises Damaged."""
+    length = decode_lengths(start[:FIXED])[0]
+    return decode_header(start[:FIXED], start[FIXED : FIXED + length])
+
+
+def decompress(payload: bytes, plain_size: int) -> bytes:
+    """Return the plain bytes of a compressed payload. Raises Damaged."""
+    try:
+        return _decompressor().decompress(payload, max_output_size=plain_size)
+    except zstandard.ZstdError as error:
+        raise Damaged(f"a frame cannot be decompressed: {error}") from None
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    if not hasattr(_local, "compressor"):
+        _local.compressor = zstandard.ZstdCompressor(level=LEVEL)
+    made: zstandard.ZstdCompressor = _local.compressor
+    return made
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    if not hasattr(_local, "decompressor"):
+        _local.decompressor = zstandard.ZstdDecompressor()
+    made: zstandard.ZstdDecompressor = _local.decompressor
+    return made

@@ -1,0 +1,124 @@
+"""The index: which block lies where, what is pinned, which archives there are. SQLite.
+
+One writer at a time, in all processes together: a write transaction takes SQLite's own
+lock, which a killed process gives up by dying, and pack files are appended to only inside
+one. Readers see the last commit and are never in the way (WAL).
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Damaged, Unavailable, Unwritable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+VERSION = 1
+BUSY_SECONDS = 60.0
+SCHEMA = """
+CREATE TABLE packs (id INTEGER PRIMARY KEY AUTOINCREMENT, size INTEGER NOT NULL);
+CREATE TABLE frames (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, pack INTEGER NOT NULL, at INTEGER NOT NULL, length INTEGER NOT NULL,
+  data_at INTEGER NOT NULL, plain INTEGER NOT NULL, zstd INTEGER NOT NULL,
+  live INTEGER NOT NULL, touched INTEGER NOT NULL);
+CREATE INDEX frames_of_pack ON frames (pack);
+CREATE TABLE blocks (
+  hash BLOB PRIMARY KEY, codec INTEGER NOT NULL, frame INTEGER NOT NULL,
+  start INTEGER NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE pins (
+  cid BLOB NOT NULL, name TEXT NOT NULL, PRIMARY KEY (cid, name)) WITHOUT ROWID;
+CREATE TABLE archives (
+  id INTEGER PRIMARY KEY, sha256 BLOB NOT NULL UNIQUE, filename TEXT NOT NULL,
+  size INTEGER NOT NULL, root BLOB NOT NULL, profile BLOB NOT NULL, recipe BLOB,
+  proof BLOB, used INTEGER NOT NULL);
+CREATE INDEX archives_by_root ON archives (root);
+CREATE TABLE leaves (
+  hash INTEGER NOT NULL, archive INTEGER NOT NULL, at INTEGER NOT NULL,
+  size INTEGER NOT NULL, PRIMARY KEY (hash, archive, at)) WITHOUT ROWID;
+CREATE TABLE proved (key BLOB PRIMARY KEY, encoder TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Index:
+    """Connections to one index file: one for each reading thread, one for writing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reading = threading.local()
+        self._writing = threading.RLock()
+        self._open: list[sqlite3.Connection] = []
+        with mapped(path):
+            self._writer = self._connect()
+            with self.write() as db:
+                (version,) = db.execute("PRAGMA user_version").fetchone()
+                if version == 0:
+                    for statement in SCHEMA.split(";"):
+                        db.execute(statement)
+                    db.execute(f"PRAGMA user_version = {VERSION}")
+                elif version != VERSION:
+                    raise Unavailable(f"{path} is of version {version}; this is {VERSION}")
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        self._open.append(db)
+        return db
+
+    def read(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        """Run a query outside any transaction."""
+        db = getattr(self._reading, "db", None)
+        with mapped(self._path):
+            if db is None:
+                db = self._reading.db = self._connect()
+            return db.execute(statement, values)
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Run a write transaction; the only one of all processes. Commits unless it raises."""
+        with self._writing, mapped(self._path):
+            if self._writer.in_transaction:
+                yield self._writer
+                return
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+            except BaseException:
+                self._writer.execute("ROLLBACK")
+                raise
+            self._writer.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close every connection."""
+        for db in self._open:
+            db.close()
+
+
+@contextmanager
+def mapped(where: Path) -> Iterator[None]:
+    """Turn errors of SQLite and of the file system into those of this package."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise _of_sqlite(error, where) from None
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            raise
+        raise Unwritable(f"{where}: {error.strerror or error}") from None
+
+
+def _of_sqlite(error: sqlite3.DatabaseError, where: Path) -> Damaged | Unavailable | Unwritable:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return Unavailable(f"{where} is in use by another process")
+    if "readonly" in text or "full" in text or "unable to open" in text or "disk I/O" in text:
+        return Unwritable(f"{where}: {text}")
+    return Damaged(f"{where}: {text}")
