@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,6 @@ from dpip.ipfs.blockstore import Block
 from dpip.ipfs.cid import CID
 from dpip.ipfs.disk.store import DiskBlockstore
 from dpip.ipfs.errors import HashMismatch, IpfsError
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[DiskBlockstore]:
-    store = DiskBlockstore(tmp_path / "blocks")
-    yield store
-    store.close()
 
 
 class TestConformance(BlockstoreConformance):

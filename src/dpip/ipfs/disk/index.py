@@ -14,35 +14,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Damaged, Unavailable, Unwritable
+from .schema import SCHEMA, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-VERSION = 1
 BUSY_SECONDS = 60.0
-SCHEMA = """
-CREATE TABLE packs (id INTEGER PRIMARY KEY AUTOINCREMENT, size INTEGER NOT NULL);
-CREATE TABLE frames (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, pack INTEGER NOT NULL, at INTEGER NOT NULL, length INTEGER NOT NULL,
-  data_at INTEGER NOT NULL, plain INTEGER NOT NULL, zstd INTEGER NOT NULL,
-  live INTEGER NOT NULL, touched INTEGER NOT NULL);
-CREATE INDEX frames_of_pack ON frames (pack);
-CREATE TABLE blocks (
-  hash BLOB PRIMARY KEY, codec INTEGER NOT NULL, frame INTEGER NOT NULL,
-  start INTEGER NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE pins (
-  cid BLOB NOT NULL, name TEXT NOT NULL, PRIMARY KEY (cid, name)) WITHOUT ROWID;
-CREATE TABLE archives (
-  id INTEGER PRIMARY KEY, sha256 BLOB NOT NULL UNIQUE, filename TEXT NOT NULL,
-  size INTEGER NOT NULL, root BLOB NOT NULL, profile BLOB NOT NULL, recipe BLOB,
-  proof BLOB, used INTEGER NOT NULL);
-CREATE INDEX archives_by_root ON archives (root);
-CREATE TABLE leaves (
-  hash INTEGER NOT NULL, archive INTEGER NOT NULL, at INTEGER NOT NULL,
-  size INTEGER NOT NULL, PRIMARY KEY (hash, archive, at)) WITHOUT ROWID;
-CREATE TABLE proved (key BLOB PRIMARY KEY, encoder TEXT NOT NULL) WITHOUT ROWID;
-"""
 
 
 class Index:
@@ -58,7 +36,7 @@ class Index:
             with self.write() as db:
                 (version,) = db.execute("PRAGMA user_version").fetchone()
                 if version == 0:
-                    for statement in SCHEMA.split(";"):
+                    for statement in SCHEMA:
                         db.execute(statement)
                     db.execute(f"PRAGMA user_version = {VERSION}")
                 elif version != VERSION:

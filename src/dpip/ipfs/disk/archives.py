@@ -1,0 +1,273 @@
+"""Archives in a store: whole for as long as they are in use, else as a recipe.
+
+    whole/ab/<sha256>/<filename>    the bytes, for sending with sendfile
+    arriving/                       what is being copied or made again
+
+An archive that comes in is published (its leaves are slices of the whole file, so they cost
+an index row each and no bytes), taken apart into blocks, and pinned. `hot` drops whole files
+once they are proved; `open` makes them again. One that cannot be taken apart stays whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import tempfile
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..archive import published, rebuild
+from ..archive.importer import take_apart
+from ..blockstore import Block
+from ..cid import CID, RAW
+from ..errors import HashMismatch, InvalidArchive, NotFound
+from ..walk import links
+from .index import mapped
+from .packs import sync_folder
+from .pins import Pins
+from .proofs import Proved
+from .store import Batch
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from ..archive.match import Search
+    from ..archive.published import Published
+    from .store import DiskBlockstore
+
+PIN = "archive"
+"""Name of the pin that an archive gets when it is added."""
+NOTE = 20
+"""Seconds within which a second use is not worth noting."""
+FIELDS = "id, sha256, filename, size, root, profile, recipe, used"
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One archive. `root` is its published file, `profile` what `ipfs add` would make of it.
+
+    `recipe` is None for an archive that stays whole. `used` is seconds since the epoch.
+    """
+
+    id: int
+    sha256: str
+    filename: str
+    size: int
+    root: CID
+    profile: CID
+    recipe: CID | None
+    used: int
+
+
+class Archives:
+    """The archives of a store, by sha256. Safe to call from any thread and process."""
+
+    def __init__(self, store: DiskBlockstore, folder: Path | None = None) -> None:
+        self.store = store
+        self._folder = folder or store.folder
+        self._making = tuple(threading.Lock() for _ in range(64))
+        with mapped(self._folder):
+            (self._folder / "whole").mkdir(parents=True, exist_ok=True)
+            (self._folder / "arriving").mkdir(exist_ok=True)
+
+    def find(self, sha256: str) -> Archive | None:
+        """Return what is known of an archive, or None."""
+        return self._one("sha256", bytes.fromhex(sha256))
+
+    def published_as(self, root: CID) -> Archive | None:
+        """Return the archive whose published file is `root`, or None."""
+        return self._one("root", root.raw)
+
+    def listing(self) -> Iterator[Archive]:
+        """Yield all archives in the order in which they came."""
+        last = 0
+        while rows := self.store.index.read(
+            f"SELECT {FIELDS} FROM archives WHERE id > ? ORDER BY id LIMIT 500", last
+        ).fetchall():
+            yield from map(_archive, rows)
+            last = rows[-1][0]
+
+    def present(self) -> Iterator[Archive]:
+        """Yield the archives whose whole file is here; the cost is that of those, not of all."""
+        for folder in sorted((self._folder / "whole").glob("??/*")):
+            archive = self.find(folder.name) if len(folder.name) == 64 else None
+            if archive is not None and self.whole(archive).exists():
+                yield archive
+
+    def whole(self, archive: Archive) -> Path:
+        """Return where the whole file of an archive lies, or would lie."""
+        return self._folder / "whole" / archive.sha256[:2] / archive.sha256 / archive.filename
+
+    def add(
+        self,
+        source: Path,
+        sha256: str,
+        filename: str,
+        *,
+        search: Search | None = None,
+        pin: str | None = PIN,
+    ) -> Archive:
+        """Take in the archive at `source`; the file there is copied, or used if it is in place.
+
+        Raises HashMismatch if it is not `sha256`. Adding it again only pins it again. `search`
+        carries what is known of a producer's encoders from one archive to the next.
+        """
+        known = self.find(sha256)
+        if known is None or (known.recipe is None and not self.whole(known).exists()):
+            path = self._place(source, sha256, filename)
+            known = self._import(path, sha256, filename, search)
+        if pin is not None:
+            Pins(self.store.index).add(known.root, pin)
+        return known
+
+    def open(self, sha256: str) -> Path:
+        """Return the whole file, made again if need be. Raises NotFound for no such archive.
+
+        The path is good for at least as long as `hot.KEEP` says. Raises HashMismatch or
+        Unavailable if it cannot be made again here.
+        """
+        archive = self.find(sha256)
+        if archive is None:
+            raise NotFound(f"no archive {sha256}")
+        path = self.whole(archive)
+        with self._making[int(sha256[:2], 16) % len(self._making)]:
+            if not path.exists():
+                if archive.recipe is None:
+                    raise NotFound(f"the only copy of {archive.filename} is gone")
+                with self._arriving() as part:
+                    with part.open("wb") as file:
+                        about = rebuild.rebuild(self.store.get, archive.recipe, file.write)
+                    if about.sha256 != sha256:
+                        raise HashMismatch(f"the recipe of {archive.filename} is of another file")
+                    _keep(part, path)
+        now = int(self.store.clock())
+        if now - archive.used >= NOTE:
+            with self.store.index.write() as db:
+                db.execute("UPDATE archives SET used = ? WHERE id = ?", (now, archive.id))
+        return path
+
+    def leaf_cids(self, archive: Archive) -> Iterator[CID]:
+        """Yield the leaves of the published file, in file order."""
+        stack = [archive.root]
+        while stack:
+            cid = stack.pop()
+            if cid.codec == RAW:
+                yield cid
+            else:
+                stack += reversed(links(Block(cid, self.store.get(cid))))
+
+    def remove(self, sha256: str) -> None:
+        """Forget an archive and its whole file; its blocks are left to garbage collection."""
+        archive = self.find(sha256)
+        if archive is None:
+            return
+        with self.store.index.write() as db:
+            db.execute("DELETE FROM leaves WHERE archive = ?", (archive.id,))
+            db.execute("DELETE FROM archives WHERE id = ?", (archive.id,))
+            db.execute("DELETE FROM pins WHERE cid = ? AND name = ?", (archive.root.raw, PIN))
+        self.whole(archive).unlink(missing_ok=True)
+
+    def _import(self, path: Path, sha256: str, filename: str, search: Search | None) -> Archive:
+        data, proved = _view(path), Proved(self.store.index)
+        with Batch(self.store) as batch:
+            file = published.publish(data)
+            for node in file.file.nodes:
+                batch.add(node)
+            try:
+                recipe = take_apart(data, batch.add, search=search, proved=proved).cid
+            except InvalidArchive:
+                recipe = None
+        with self.store.index.write() as db:
+            proved.write(db)
+            _record(db, sha256, filename, file=file, recipe=recipe, now=int(self.store.clock()))
+        found = self.find(sha256)
+        if found is None:
+            raise NotFound(f"{filename} was removed while it came in")
+        return found
+
+    def _place(self, source: Path, sha256: str, filename: str) -> Path:
+        """Make the whole file appear where it belongs, checked and complete."""
+        path = self._folder / "whole" / sha256[:2] / sha256 / filename
+        if source == path:
+            return path
+        with self._arriving() as part, mapped(part):
+            digest = hashlib.sha256()
+            with source.open("rb") as given, part.open("wb") as out:
+                while piece := given.read(2**20):
+                    digest.update(piece)
+                    out.write(piece)
+            if digest.hexdigest() != sha256:
+                raise HashMismatch(f"{source.name} is not {sha256}")
+            _keep(part, path)
+        return path
+
+    def _one(self, column: str, value: bytes) -> Archive | None:
+        row = self.store.index.read(
+            f"SELECT {FIELDS} FROM archives WHERE {column} = ?", value
+        ).fetchone()
+        return None if row is None else _archive(row)
+
+    @contextmanager
+    def _arriving(self) -> Iterator[Path]:
+        handle, name = tempfile.mkstemp(dir=self._folder / "arriving", suffix=".part")
+        os.close(handle)
+        try:
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+def _archive(row: tuple[int, bytes, str, int, bytes, bytes, bytes | None, int]) -> Archive:
+    number, sha256, filename, size, root, profile, recipe, used = row
+    apart = None if recipe is None else CID(recipe)
+    return Archive(number, sha256.hex(), filename, size, CID(root), CID(profile), apart, used)
+
+
+def _record(
+    db: sqlite3.Connection,
+    sha256: str,
+    filename: str,
+    *,
+    file: Published,
+    recipe: CID | None,
+    now: int,
+) -> None:
+    raw = None if recipe is None else recipe.raw
+    root, profile, size = file.file.cid.raw, file.profile.cid.raw, file.file.size
+    (number,) = db.execute(
+        "INSERT INTO archives (sha256, filename, size, root, profile, recipe, used)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (sha256) DO UPDATE SET recipe = excluded.recipe, proof = NULL RETURNING id",
+        (bytes.fromhex(sha256), filename, size, root, profile, raw, now),
+    ).fetchone()
+    rows = ((leaf_key(leaf.cid), number, leaf.offset, leaf.length) for leaf in file.file.leaves)
+    db.executemany("INSERT OR IGNORE INTO leaves VALUES (?, ?, ?, ?)", rows)
+
+
+def leaf_key(cid: CID) -> bytes:
+    """Return the part of a leaf's sha2-256 that it is looked up by."""
+    return cid.multihash[2:18]
+
+
+def _view(path: Path) -> memoryview:
+    """Return a file's bytes, mapped."""
+    if path.stat().st_size == 0:
+        return memoryview(b"")
+    with path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _keep(part: Path, path: Path) -> None:
+    """Make a complete file visible under its name, for good."""
+    with mapped(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+        sync_folder(path.parent.parent)

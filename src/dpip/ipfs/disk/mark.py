@@ -1,0 +1,74 @@
+"""What the pins reach: every multihash below a pinned root."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..blockstore import Block
+from ..cid import CID, DAG_CBOR, DAG_PB
+from ..errors import NotFound
+from ..walk import links
+
+if TYPE_CHECKING:
+    from .index import Index
+    from .store import DiskBlockstore
+
+NODES = frozenset({DAG_PB, DAG_CBOR})
+
+
+class Marks:
+    """The set of reached multihashes; grows with the pins, never shrinks."""
+
+    def __init__(self, store: DiskBlockstore) -> None:
+        self._store = store
+        self._changes = -1
+        self._pinned: set[bytes] = set()
+        self.seen: set[bytes] = set()
+        self.missing: set[CID] = set()
+
+    def is_current(self) -> bool:
+        """Say whether no pin was added since the last `update`."""
+        return self._changes == changes(self._store.index)
+
+    def update(self) -> None:
+        """Mark what the pins of this moment reach, if pins were added since the last time."""
+        index = self._store.index
+        now = changes(index)
+        if now == self._changes:
+            return
+        for (raw,) in index.read("SELECT cid FROM pins").fetchall():
+            if raw not in self._pinned:
+                self._pinned.add(raw)
+                self.keep(CID(raw))
+        self._changes = now
+
+    def keep(self, root: CID) -> None:
+        """Mark `root` and all below it."""
+        stack = [root]
+        while stack:
+            cid = stack.pop()
+            if cid.multihash in self.seen:
+                continue
+            self.seen.add(cid.multihash)
+            stack += self._other_side(cid)
+            if cid.codec not in NODES:
+                continue
+            try:
+                stack += links(Block(cid, self._store.get(cid)))
+            except NotFound:
+                self.missing.add(cid)
+
+    def _other_side(self, cid: CID) -> list[CID]:
+        """Return the recipe of a published file, the published file of a recipe."""
+        raw = cid.to_v1().raw
+        rows = self._store.index.read(
+            "SELECT recipe FROM archives WHERE root = ?1"
+            " UNION SELECT root FROM archives WHERE recipe = ?1",
+            raw,
+        ).fetchall()
+        return [CID(one) for (one,) in rows if one is not None]
+
+
+def changes(index: Index) -> int:
+    """Return how many pins have been added so far."""
+    return int(index.read("SELECT changes FROM pinned").fetchone()[0])
