@@ -22,10 +22,9 @@ from typing import TYPE_CHECKING
 
 from ..archive import published, rebuild
 from ..archive.importer import take_apart
-from ..blockstore import Block
 from ..cid import CID, RAW
+from ..dag import children
 from ..errors import HashMismatch, InvalidArchive, NotFound
-from ..walk import links
 from .index import mapped
 from .packs import sync_folder
 from .pins import Pins
@@ -159,7 +158,7 @@ class Archives:
             if cid.codec == RAW:
                 yield cid
             else:
-                stack += reversed(links(Block(cid, self.store.get(cid))))
+                stack += reversed(children(cid, self.store.get(cid)))
 
     def remove(self, sha256: str) -> None:
         """Forget an archive and its whole file; its blocks are left to garbage collection."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..blockstore import Block
 from ..cid import CID, DAG_CBOR, DAG_PB
+from ..dag import children
 from ..errors import NotFound
-from ..walk import links
 
 if TYPE_CHECKING:
     from .index import Index
@@ -54,7 +53,7 @@ class Marks:
             if cid.codec not in NODES:
                 continue
             try:
-                stack += links(Block(cid, self._store.get(cid)))
+                stack += children(cid, self._store.get(cid))
             except NotFound:
                 self.missing.add(cid)
 
