@@ -190,8 +190,7 @@ class FixtureIndex:
         class Handler(_Handler):
             fixture = index
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
@@ -298,6 +297,14 @@ class FixtureIndex:
             "projects": [{"name": name, **serial} for name in names],
         }
         return "application/vnd.pypi.simple.v1+json", json.dumps(page).encode()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, *args: Any) -> None:
+        """A client that goes away in the middle is part of the play."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -18,13 +18,15 @@ from email.utils import formatdate
 from math import inf
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from dpip.app.exchange import STATUS_LINES, ZEROCOPY, ClientGone, Exchange
+from dpip.app.exchange import JOINED, STATUS_LINES, ZEROCOPY, ClientGone, Exchange
 from dpip.app.request_parser import Refused, RequestParser
+from dpip.app.reuse import LONGEST_REQUEST
 from dpip.app.zerocopy import AVAILABLE, FilePump, SendfileRefused
 
 if TYPE_CHECKING:
     from dpip.app.exchange import Application
     from dpip.app.limits import Limits
+    from dpip.app.reuse import Answers, Reusable
 
 READ_SIZE = 2**18
 WAITING_BODY = 2**16
@@ -38,8 +40,13 @@ class Connection(asyncio.Protocol):
     """The protocol object that a listening socket makes for each client."""
 
     def __init__(
-        self, application: Application, limits: Limits, connections: set[Connection]
+        self,
+        application: Application,
+        limits: Limits,
+        connections: set[Connection],
+        answers: Answers,
     ) -> None:
+        self._answers = answers
         self._application = application
         self._limits = limits
         self._connections = connections
@@ -55,6 +62,7 @@ class Connection(asyncio.Protocol):
         self._out: socket.socket | None = None
         self._pump: FilePump | None = None
         self._closing = False
+        self._begun = 0
         self.lost = False
         self.writing_paused = False
         if not self._closing:
@@ -96,12 +104,33 @@ class Connection(asyncio.Protocol):
         """Parse what arrived; the parser calls the `on_` methods."""
         if self._closing:
             return
-        if self._current is None and not self._parser.in_head:
+        alone = self._current is None and not self._parser.in_head
+        if alone and len(data) <= LONGEST_REQUEST and not self.writing_paused:
+            answer = self._answers.find(data)
+            if answer is not None:
+                self._answer_again(answer)
+                return
+        if alone:
             self._set_deadline(self._limits.head_time)
+        self._begun = 0
         try:
             self._parser.feed(data)
         except Refused as refused:
             self._refuse(refused.status, refused.message)
+            return
+        # The bytes of a request stand for it only if it came alone and whole.
+        reading = self._reading
+        if alone and self._begun == 1 and reading is not None and not reading.body_left:
+            reading.request = data
+
+    def _answer_again(self, answer: Reusable) -> None:
+        parts = answer.status_line, self.date(), answer.headers
+        if len(answer.body) <= JOINED:
+            self.write(b"".join((*parts, answer.body)))
+        else:
+            self.write(b"".join(parts))
+            self.write(answer.body)
+        self._set_deadline(self._limits.idle_time)
 
     def eof_received(self) -> bool:
         """Keep the sending side open: a client may say "no more requests" early."""
@@ -128,6 +157,7 @@ class Connection(asyncio.Protocol):
     def request_begins(self, scope: dict[str, Any], keep_alive: bool, expects: bool) -> None:
         """Make a complete head an exchange, and start it unless another one runs."""
         scope.update(self._facts)
+        self._begun += 1
         exchange = Exchange(self, scope, keep_alive=keep_alive, expects_continue=expects)
         self._reading = exchange
         if self._current is None:
@@ -159,6 +189,10 @@ class Connection(asyncio.Protocol):
             await self._draining
         if self.lost:
             raise ClientGone
+
+    def keep_answer(self, request: bytes, answer: Reusable) -> None:
+        """Give this answer again to equal requests of any connection."""
+        self._answers.keep(request, answer)
 
     def want_body(self) -> None:
         """Read on: the application waits for a piece of the body."""

@@ -7,6 +7,8 @@ import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from dpip.app.reuse import Reusable
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
@@ -44,11 +46,15 @@ class Exchange:
         "_delivered",
         "_expects_continue",
         "_head",
+        "_headers",
         "_left",
         "_more_body",
         "_started",
+        "_status_line",
+        "_valid",
         "_wake",
         "keep_alive",
+        "request",
         "scope",
     )
 
@@ -57,6 +63,9 @@ class Exchange:
     ) -> None:
         self.scope = scope
         self.keep_alive = keep_alive
+        self.request: bytes | None = None
+        """All bytes of the request, where they are known to be this request and no more."""
+        self._valid: Callable[[], bool] | None = None
         self._connection = connection
         self._expects_continue = expects_continue
         self._body = bytearray()
@@ -169,6 +178,7 @@ class Exchange:
         kind = message["type"]
         if kind == "http.response.start" and not self._started:
             self._start(message["status"], message.get("headers", ()))
+            self._valid = message.get("reusable")
         elif kind == "http.response.body" and self._started and not self._complete:
             await self._send_body(message.get("body", b""), message.get("more_body", False))
         elif kind == ZEROCOPY and self._started and not self._complete:
@@ -178,7 +188,7 @@ class Exchange:
 
     def _start(self, status: int, headers: Any) -> None:
         self._started = True
-        lines = [STATUS_LINES[status], self._connection.date()]
+        lines = []
         length = None
         for name, value in headers:
             lines.append(b"%b: %b\r\n" % (name, value))
@@ -187,11 +197,12 @@ class Exchange:
             elif name == b"connection" and value.lower() == b"close":
                 self.keep_alive = False
         lines.append(self._framing(status, length))
-        head = b"".join(lines)
+        self._headers = b"".join(lines)
         # One line break for each line: nothing from outside can begin a line of its own.
-        if head.count(b"\n") != len(headers) + 2 + lines[-1].count(b"\n"):
+        if self._headers.count(b"\n") != len(headers) + lines[-1].count(b"\n"):
             raise ValueError("a response header holds a line break")
-        self._head = head
+        self._status_line = STATUS_LINES[status]
+        self._head = b"".join((self._status_line, self._connection.date(), self._headers))
 
     def _framing(self, status: int, length: int | None) -> bytes:
         """Decide how the end of the body is marked; return the lines that say so."""
@@ -220,6 +231,8 @@ class Exchange:
         elif self._chunked:
             body = _chunk(body, last=not more_body)
         self._account(len(body), more_body)
+        if self._valid is not None and self.request is not None and head and not more_body:
+            self._keep(self.request, self._valid, body)
         if len(body) <= JOINED:
             self._connection.write(head + body)
         else:
@@ -229,6 +242,11 @@ class Exchange:
         self._finish(more_body)
         if self._connection.writing_paused:
             await self._connection.drained()
+
+    def _keep(self, request: bytes, valid: Callable[[], bool], body: bytes) -> None:
+        if self.keep_alive:
+            answer = Reusable(valid, self._status_line, self._headers, body)
+            self._connection.keep_answer(request, answer)
 
     async def _send_file(self, message: Message) -> None:
         head, self._head = self._head, b""

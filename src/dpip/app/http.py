@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dpip.app.connection import Connection
 from dpip.app.limits import Limits
+from dpip.app.reuse import Answers
 from dpip.errors import PortTaken, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +44,10 @@ async def serve(
     """
     connections: set[Connection] = set()
     chosen = limits or Limits()
-    server = await _listen(lambda: Connection(application, chosen, connections), host, port)
+    answers = Answers()
+    server = await _listen(
+        lambda: Connection(application, chosen, connections, answers), host, port
+    )
     patrol = asyncio.create_task(_patrol(connections))
     try:
         ready(_url(server, host))

@@ -64,9 +64,23 @@ def header(scope: Scope, name: bytes) -> str | None:
     return b", ".join(values).decode("latin-1") if values else None
 
 
-async def send_whole(send: Send, status: int, headers: Headers, body: bytes = b"") -> None:
-    """Send a response that is all there."""
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def send_whole(
+    send: Send,
+    status: int,
+    headers: Headers,
+    body: bytes = b"",
+    *,
+    reusable: Callable[[], bool] | None = None,
+) -> None:
+    """Send a response that is all there.
+
+    `reusable` tells a server that knows the word for how long the same request gets this
+    answer; other servers ignore it.
+    """
+    start = {"type": "http.response.start", "status": status, "headers": headers}
+    if reusable is not None:
+        start["reusable"] = reusable
+    await send(start)
     await send({"type": "http.response.body", "body": body})
 
 

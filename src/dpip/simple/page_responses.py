@@ -48,9 +48,12 @@ class PageResponses:
             if not is_valid_name(name):
                 raise _unknown(name)
             page = await self._pages.page(name)
-        await self._send_page(scope, send, page)
+        await self._send_page(scope, send, page, name)
 
-    async def _send_page(self, scope: Scope, send: Send, page: StoredPage) -> None:
+    async def _send_page(self, scope: Scope, send: Send, page: StoredPage, name: str) -> None:
+        def valid() -> bool:
+            return self._pages.cached(name) is page
+
         form, gzipped, known = _wishes(scope)
         suffix = f"-{_SUFFIX[form]}-gz" if gzipped else f"-{_SUFFIX[form]}"
         etag = f'{page.etag[:-1]}{suffix}"'
@@ -64,13 +67,13 @@ class PageResponses:
         if page.stale:
             headers.extend(STALE)
         if known is not None and not_modified(known, etag):
-            await send_whole(send, 304, headers)
+            await send_whole(send, 304, headers, reusable=valid)
             return
         body = _body(page, form, gzipped)
         if gzipped:
             headers.append(GZIP)
         headers += (_CONTENT_TYPE[form], (b"content-length", b"%d" % len(body)), NO_SNIFF)
-        await send_whole(send, 200, headers, body)
+        await send_whole(send, 200, headers, body, reusable=valid)
 
     async def root(self, scope: Scope, send: Send) -> None:
         """Answer `/simple/`: the list of all projects, streamed in constant memory."""
