@@ -16,12 +16,14 @@ from dpip.errors import DpipError
 from dpip.resolve.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from dpip.resolve.facts import CandidateFile, Dependencies, Direct, Project, Unavailable, Wants
 
 
 Result = TypeVar("Result")
+TOGETHER = 0.002
+"""Seconds in which answers count as one: looking again costs the solver about as much."""
 
 
 class Pages(Protocol):
@@ -102,16 +104,18 @@ class Gathered:
         return found
 
     def gather(self, wants: Wants) -> None:
-        """Fetch what is wanted; return when everything but `wants.ahead` is there.
+        """Fetch what is wanted; return when something of it, `wants.ahead` aside, is there.
 
-        Raises the error of the first want, in their order, that no source can answer.
+        The solver then looks again: it may see further, and what it sees next goes out while
+        the rest of this round is still under way. Raises the error of the first want, in
+        their order, that no source can answer.
         """
         needed = [self._ask_direct(url) for url in wants.direct]
         needed += [self._ask_page(name) for name in wants.projects]
         needed += [self._ask_file(file) for file in wants.metadata]
         for file in wants.ahead:
             self._ask_file(file)
-        self._wait(needed)
+        self._wait_for_some(needed)
 
     def all_of(self, calls: Iterable[Callable[[], Result]]) -> list[Result]:
         """Make calls at once and return their results in order; raises the first error."""
@@ -163,6 +167,21 @@ class Gathered:
             else:
                 self._failed[key] = error
             self._arrived.notify_all()
+
+    def _wait_for_some(self, needed: Sequence[Hashable]) -> None:
+        """Wait for one of `needed`, and then for as long as more keeps coming at once."""
+        with self._arrived:
+            lacking = self._count(needed)
+            while lacking and lacking == self._count(needed):
+                self._arrived.wait()
+            self._arrived.wait_for(lambda: not self._count(needed), timeout=TOGETHER)
+            for key in needed:
+                if key in self._failed:
+                    raise self._failed[key]
+            self._progress(len(self._facts) + len(self._under_way), len(self._facts))
+
+    def _count(self, keys: Iterable[Hashable]) -> int:
+        return sum(key in self._under_way for key in keys)
 
     def _wait(self, needed: Iterable[Hashable]) -> None:
         with self._arrived:
