@@ -19,16 +19,18 @@ def find(node: str | None) -> str:
     loaded = settings.load()
     if loaded.index_url:
         return loaded.index_url
-    if configured := os.environ.get("PIP_INDEX_URL"):
-        return configured
-    from dpip.errors import UsageError
+    from dpip.app.pip_settings import index_url
 
-    raise UsageError("there is no index to ask", hint="name one with --index-url")
+    return index_url(loaded.url)
 
 
 def running_node() -> str | None:
     """Return the URL of this home's node if it runs."""
-    return None
+    from dpip import settings
+    from dpip.app.process import read_record
+
+    record = read_record(settings.load().home)
+    return record.url if record else None
 
 
 def fingerprint(node: str | None) -> str:
@@ -36,6 +38,8 @@ def fingerprint(node: str | None) -> str:
     if node:
         return node
     from hashlib import sha256
+
+    # Hashed, because the values may hold secrets and the store keeps what this returns.
 
     # Hashed, because the values may hold secrets and the store keeps what this returns.
     relevant = sorted(

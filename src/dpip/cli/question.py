@@ -11,25 +11,31 @@ from dpip.errors import UsageError
 from dpip.resolve import requirements_file
 from dpip.resolve.credentials import Credentials
 from dpip.resolve.engine import Places
-from dpip.resolve.environment import target
-from dpip.resolve.request import Formats, Request
 
 if TYPE_CHECKING:
     import argparse
 
+    from dpip.resolve.request import Request
     from dpip.resolve.requirements_file import Inputs
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What to solve, and where to look."""
+class Words:
+    """The command line and the files that it names, read but not yet weighed."""
 
-    request: Request
+    inputs: Inputs
+    overrides: Inputs
     places: Places
 
+    def names(self) -> list[str]:
+        """Return the projects that are certainly looked at."""
+        given = [*self.inputs.requirements, *self.overrides.requirements]
+        plain = [g.requirement for g in given if not g.requirement.url and not g.requirement.marker]
+        return [requirement.name for requirement in plain]
 
-def read(args: argparse.Namespace, index_url: str | None) -> Question:
-    """Return the question that the words ask; `index_url` is used where they name none.
+
+def read(args: argparse.Namespace, index_url: str | None) -> Words:
+    """Read the words; `index_url` is used where they name none.
 
     Raises UsageError for anything that makes no sense, with the file and line.
     """
@@ -39,11 +45,20 @@ def read(args: argparse.Namespace, index_url: str | None) -> Question:
         _read_file(path, overrides, args)
     if not inputs.requirements:
         raise UsageError("nothing to resolve", hint="name requirements, or files of them with -r")
-    request = Request(
+    return Words(inputs, overrides, _places(args, inputs, index_url))
+
+
+def request(words: Words, args: argparse.Namespace) -> Request:
+    """Return what is to be solved."""
+    from dpip.resolve.environment import target
+    from dpip.resolve.request import Formats, Request
+
+    inputs = words.inputs
+    return Request(
         requirements=tuple(inputs.requirements),
         target=target(args.python_version, args.python_platform, args.platform),
         constraints=tuple(inputs.constraints),
-        overrides=tuple(overrides.requirements),
+        overrides=tuple(words.overrides.requirements),
         resolution=args.resolution,
         prereleases=args.pre or inputs.prereleases,
         exclude_newer=_moment(args.exclude_newer),
@@ -51,7 +66,6 @@ def read(args: argparse.Namespace, index_url: str | None) -> Question:
         universal=args.universal,
         required_environments=tuple(args.required_environment),
     )
-    return Question(request, _places(args, inputs, index_url))
 
 
 def _inputs(args: argparse.Namespace) -> Inputs:

@@ -16,8 +16,8 @@ from dpip.resolve import answers
 if TYPE_CHECKING:
     import argparse
 
-    from dpip.cli.question import Question
     from dpip.resolve.engine import Engine
+    from dpip.resolve.request import Request
     from dpip.resolve.resolution import Impossible, Solution
     from dpip.resolve.store import Answer, Store
 
@@ -128,17 +128,19 @@ def _resolve(args: argparse.Namespace, kept: Kept) -> int:
     from dpip.cli.progress import Progress
     from dpip.resolve.engine import Engine
 
-    asked = question.read(args, _index_url(args))
+    words = question.read(args, _index_url(args))
     progress = Progress("resolving", quiet=args.quiet)
-    engine = Engine(asked.places, kept.store, kept.directory, kept.now, progress.show)
+    engine = Engine(words.places, kept.store, kept.directory, kept.now, progress.show)
     try:
         again = _revalidated(engine, kept.held) if kept.held is not None else None
         if kept.key and again is not None:
             kept.store.put_answer(kept.key, again)
             return _give(again.body, again.talk, args)
-        outcome = engine.solve(asked.request)
+        engine.facts.expect(words.names())
+        request = question.request(words, args)
+        outcome = engine.solve(request)
         progress.clear()
-        return _tell(outcome, asked, engine, kept.key, args)
+        return _tell(outcome, request, engine, kept.key, args)
     finally:
         progress.clear()
         engine.close()
@@ -161,7 +163,7 @@ def _revalidated(engine: Engine, held: Answer) -> Answer | None:
 
 def _tell(
     outcome: Solution | Impossible,
-    asked: Question,
+    request: Request,
     engine: Engine,
     key: str | None,
     args: argparse.Namespace,
@@ -170,7 +172,7 @@ def _tell(
 
     if isinstance(outcome, Impossible):
         return _explain(outcome, args)
-    body = rendered(outcome, asked, args)
+    body = rendered(outcome, request, args)
     talk = "".join(f"warning: {line}\n" for line in outcome.warnings)
     if key:
         from dpip.resolve.store import Answer
@@ -188,7 +190,7 @@ def _tell(
     return _give(body, talk, args)
 
 
-def rendered(solution: Solution, asked: Question, args: argparse.Namespace) -> str:
+def rendered(solution: Solution, request: Request, args: argparse.Namespace) -> str:
     """Return the answer in the format that was asked for."""
     from dpip.resolve import lockfile, pylock
 
@@ -196,7 +198,7 @@ def rendered(solution: Solution, asked: Question, args: argparse.Namespace) -> s
     if args.format == "json":
         return lockfile.as_json(solution, all_hashes=everything)
     if args.format == "pylock":
-        python = ".".join(asked.request.target.python.split(".")[:2])
+        python = ".".join(request.target.python.split(".")[:2])
         return pylock.render(solution, requires_python=f">={python}", all_files=everything)
     return lockfile.requirements(solution, all_hashes=everything)
 

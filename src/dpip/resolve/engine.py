@@ -7,34 +7,29 @@ requirements are resolved the same way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from dpip.resolve.build import Isolation
 from dpip.resolve.connections import open_transport
 from dpip.resolve.credentials import Credentials
-from dpip.resolve.direct import DirectUrls
-from dpip.resolve.downloads import Downloads
-from dpip.resolve.errors import BuildFailed
-from dpip.resolve.find_links import FindLinks
 from dpip.resolve.gather import Gathered
 from dpip.resolve.index import Indexes
-from dpip.resolve.metadata import Metadata
-from dpip.resolve.resolution import NeedMore, Solution
-from dpip.resolve.sdist import Sources, unpack
-from dpip.resolve.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from dpip.resolve.direct import DirectUrls
+    from dpip.resolve.downloads import Downloads
     from dpip.resolve.facts import Facts
+    from dpip.resolve.find_links import FindLinks
     from dpip.resolve.index import Read
+    from dpip.resolve.metadata import Metadata
     from dpip.resolve.request import Request
-    from dpip.resolve.resolution import Impossible, Pin
+    from dpip.resolve.resolution import Impossible, Pin, Solution
+    from dpip.resolve.sdist import Sources
     from dpip.resolve.store import Store
-    from dpip.resolve.transport import Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,52 +45,85 @@ class Places:
     timeout: float = 30.0
 
 
-@dataclass(slots=True)
 class Engine:
     """Solves requests against one set of places; close it when done.
 
     `now` is the present of the whole run, in seconds since the epoch. `progress` is told how
-    many facts were asked for and how many arrived.
+    many facts were asked for and how many arrived. What only some runs need is made (and
+    imported) when it is first needed, so that the first question goes out early.
     """
 
-    places: Places
-    store: Store
-    directory: Path
-    now: float
-    progress: Callable[[int, int], Any] = lambda _asked, _arrived: None
-    transport: Transport = field(init=False)
-    downloads: Downloads = field(init=False)
-    indexes: Indexes = field(init=False)
-    facts: Gathered = field(init=False)
-
-    def __post_init__(self) -> None:
-        places = self.places
+    def __init__(
+        self,
+        places: Places,
+        store: Store,
+        directory: Path,
+        now: float,
+        progress: Callable[[int, int], Any] = lambda _asked, _arrived: None,
+    ) -> None:
+        self.places = places
+        self.store = store
+        self.now = now
+        self._directory = directory
         credentials = Credentials(places.indexes, use_keyring=places.use_keyring)
         self.transport = open_transport(
             credentials=credentials, timeout=places.timeout, trusted_hosts=places.trusted_hosts
         )
-        self.downloads = Downloads(self.directory / "files", self.transport, offline=places.offline)
-        find_links = FindLinks(places.find_links, self.transport) if places.find_links else None
         self.indexes = Indexes(
             places.indexes,
             self.transport,
-            self.store,
-            now=self.now,
-            find_links=find_links,
+            store,
+            now=now,
+            find_links=self._find_links(),
             offline=places.offline,
             refresh=places.refresh,
         )
-        sources = Sources(Isolation(self._provide))
-        metadata = Metadata(
+        self.facts = Gathered(
+            self.indexes, lambda: self.metadata, lambda: self.directs, progress=progress
+        )
+
+    @cached_property
+    def downloads(self) -> Downloads:
+        """Where whole files come from."""
+        from dpip.resolve.downloads import Downloads
+
+        return Downloads(self._directory / "files", self.transport, offline=self.places.offline)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """What reads and builds source archives."""
+        from dpip.resolve.build import Isolation
+        from dpip.resolve.sdist import Sources
+
+        return Sources(Isolation(self._provide))
+
+    @cached_property
+    def metadata(self) -> Metadata:
+        """Where dependency records come from."""
+        from dpip.resolve.metadata import Metadata
+
+        return Metadata(
             self.transport,
             self.store,
             self.downloads,
-            sources,
+            lambda: self.sources,
             now=self.now,
-            offline=places.offline,
+            offline=self.places.offline,
         )
-        directs = DirectUrls(self.downloads, metadata, sources, offline=places.offline)
-        self.facts = Gathered(self.indexes, metadata, directs, progress=self.progress)
+
+    @cached_property
+    def directs(self) -> DirectUrls:
+        """What direct requirements point at."""
+        from dpip.resolve.direct import DirectUrls
+
+        return DirectUrls(self.downloads, self.metadata, self.sources, offline=self.places.offline)
+
+    def _find_links(self) -> FindLinks | None:
+        if not self.places.find_links:
+            return None
+        from dpip.resolve.find_links import FindLinks
+
+        return FindLinks(self.places.find_links, self.transport)
 
     @property
     def reads(self) -> tuple[Read, ...]:
@@ -118,6 +146,9 @@ class Engine:
 
     def _provide(self, requires: Sequence[str], depth: int) -> list[Path]:
         """Return wheels that meet a build's requirements, built if need be."""
+        from dpip.resolve.errors import BuildFailed
+        from dpip.resolve.resolution import Solution
+
         solution = self.solve(_build_request(requires))
         if not isinstance(solution, Solution):
             raise BuildFailed(f"its build requirements cannot be met: {', '.join(requires)}")
@@ -131,6 +162,9 @@ class Engine:
         import tempfile
         from pathlib import Path
 
+        from dpip.resolve.build import Isolation
+        from dpip.resolve.sdist import Sources, unpack
+
         target = path.parent / "built"
         built = sorted(target.glob("*.whl"))
         if built:
@@ -143,6 +177,9 @@ class Engine:
 
 def drive(request: Request, facts: Facts, gather: Callable[[Any], None]) -> Solution | Impossible:
     """Run a session to its end, meeting its wants in rounds."""
+    from dpip.resolve.resolution import NeedMore
+    from dpip.resolve.session import Session
+
     session = Session(request, facts)
     while isinstance(outcome := session.run(), NeedMore):
         gather(outcome.wants)

@@ -59,13 +59,16 @@ class Directs(Protocol):
 
 
 class Gathered:
-    """The Facts of one run. Facts are read by one thread and added by many."""
+    """The Facts of one run. Facts are read by one thread and added by many.
+
+    `metadata` and `directs` return what is asked; they are called when it is first needed.
+    """
 
     def __init__(
         self,
         pages: Pages,
-        metadata: Records,
-        directs: Directs,
+        metadata: Callable[[], Records],
+        directs: Callable[[], Directs],
         *,
         workers: Workers | None = None,
         progress: Callable[[int, int], Any] = lambda _asked, _answered: None,
@@ -94,7 +97,7 @@ class Gathered:
     def dependencies(self, file: CandidateFile) -> Dependencies | Unavailable | None:
         """Return what the metadata of a listed file says, if it is at hand."""
         found: Dependencies | Unavailable | None = self._known(
-            ("file", file.url), lambda: self._metadata.at_hand(file)
+            ("file", file.url), lambda: self._metadata().at_hand(file)
         )
         return found
 
@@ -102,6 +105,12 @@ class Gathered:
         """Return what a direct requirement's URL holds, if it was read."""
         found: Direct | Unavailable | None = self._known(("direct", url), lambda: None)
         return found
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Begin to fetch pages that will be wanted."""
+        for name in names:
+            if self.project(name) is None:
+                self._ask_page(name)
 
     def gather(self, wants: Wants) -> None:
         """Fetch what is wanted; return when something of it, `wants.ahead` aside, is there.
@@ -127,10 +136,10 @@ class Gathered:
         return self._ask(("page", name), lambda: self._pages.project(name))
 
     def _ask_file(self, file: CandidateFile) -> Hashable:
-        return self._ask(("file", file.url), lambda: self._metadata.read(file))
+        return self._ask(("file", file.url), partial(self._metadata().read, file))
 
     def _ask_direct(self, url: str) -> Hashable:
-        return self._ask(("direct", url), lambda: self._directs.read(url))
+        return self._ask(("direct", url), partial(self._directs().read, url))
 
     def _known(self, key: Hashable, at_hand: Callable[[], Any]) -> Any:
         found = self._facts.get(key)

@@ -40,6 +40,8 @@ from dpip.resolve.store import metadata_key
 from dpip.resolve.transport import Request, origin, without_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dpip.resolve.downloads import Downloads
     from dpip.resolve.facts import CandidateFile, Dependencies
     from dpip.resolve.sdist import Builder
@@ -120,7 +122,7 @@ class Metadata:
         transport: Transport,
         store: Store,
         downloads: Downloads,
-        builder: Builder,
+        builder: Callable[[], Builder],
         *,
         now: float | None = None,
         offline: bool = False,
@@ -168,7 +170,7 @@ class Metadata:
 
     def _sdist(self, file: CandidateFile) -> Dependencies:
         path, _ = self._downloads.get(file.url, file.filename, file.sha256)
-        return checked(self._builder.metadata(path, file.filename), file)
+        return checked(self._builder().metadata(path, file.filename), file)
 
     def _wheel(self, file: CandidateFile) -> Dependencies:
         kept = self._downloads.kept(file.sha256, file.filename)

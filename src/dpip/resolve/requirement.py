@@ -10,7 +10,6 @@ import re
 from functools import lru_cache
 
 from dpip.errors import UsageError
-from dpip.resolve import markers, versions
 from dpip.resolve.facts import Requirement
 from dpip.resolve.names import normalize
 
@@ -53,7 +52,12 @@ def parse(text: str) -> Requirement:
 
 def _specifier(written: str, text: str) -> str:
     specifier = "".join(written.split()).rstrip(",")
-    if specifier and not versions.is_valid(specifier):
+    if not specifier:
+        return ""
+    # Imported when needed: the first question of a resolve goes out before this is loaded.
+    from dpip.resolve import versions
+
+    if not versions.is_valid(specifier):
         raise InvalidRequirement(f"not a version specifier in {text!r}: {written.strip()!r}")
     return specifier
 
@@ -69,6 +73,8 @@ def _extras(written: str, text: str) -> tuple[str, ...]:
 def _marker(written: str, text: str) -> str:
     marker = written.strip()
     if marker:
+        from dpip.resolve import markers
+
         try:
             markers.parse(marker)
         except markers.InvalidMarker as error:
