@@ -129,7 +129,12 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class ProjectEntry:
-    """One row of the root list."""
+    """One row of the root list; `name` may be as its owner writes it."""
 
     name: str
     last_serial: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The normalized name."""
+        return normalize(self.name)
