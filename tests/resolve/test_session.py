@@ -19,6 +19,7 @@ from tests.resolve.indexes import (
 
 from dpip.resolve import environment, names
 from dpip.resolve.request import Formats, Request
+from dpip.resolve.resolution import Solution
 
 
 def scenarios(*, universal: bool) -> list[Path]:
@@ -44,7 +45,22 @@ def scenario_request(scenario: dict[str, Any]) -> Request:
             frozenset(options.get("no_binary", ())), frozenset(options.get("no_build", ()))
         ),
         universal=bool(options.get("universal")),
+        required_environments=tuple(options.get("required_environments", ())),
     )
+
+
+ONLY_AS_A_SECOND_RUN = {"preferences-dependent-forking-conflicting"}
+"""Says "no" for a run that starts from the versions of an earlier one, without its splits."""
+
+
+@pytest.mark.parametrize("path", scenarios(universal=True), ids=lambda path: path.stem)
+def test_packse_universal(path: Path) -> None:
+    peers.bench_data("packse")
+    scenario = load_scenario(path)
+    answer = scenario_world(scenario).answer(scenario_request(scenario))
+    expected = scenario["expected"]["satisfiable"]
+    if scenario["name"] not in ONLY_AS_A_SECOND_RUN:
+        assert isinstance(answer, Solution) is expected
 
 
 @pytest.mark.parametrize("path", scenarios(universal=False), ids=lambda path: path.stem)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.specifiers import InvalidSpecifier
 
+from dpip.resolve.environment import Forked
 from dpip.resolve.facts import Dependencies, Unavailable
 from dpip.resolve.names import wheel_name
 from dpip.resolve.reasons import NotFound, Obstacle, Unusable
@@ -14,6 +15,7 @@ from dpip.resolve.versions import Universe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from dpip.resolve.environment import Environment
     from dpip.resolve.facts import CandidateFile, Project, Requirement
     from dpip.resolve.incompatibility import Versions
     from dpip.resolve.request import Given, Request
@@ -89,11 +91,22 @@ class Candidates:
             reason = self.obstacle(number, read)
             if reason is None:
                 return 1 << number
+            if reason.obstacle == "python":
+                self._fork(self.request.target.python_forks(reason.detail))
             if refused is None or refused.reason == reason:
                 before = 0 if refused is None else refused.versions
                 refused = OutOfUse(before | 1 << number, reason)
         assert refused is not None
         return refused
+
+    def _fork(self, parts: tuple[Environment, ...]) -> None:
+        if parts:
+            raise Forked(parts)
+
+    def _suits_platforms(self, number: int) -> bool:
+        parts = self.request.target.platform_forks(self.installable(number))
+        self._fork(parts or ())
+        return parts is not None
 
     def in_order(self, allowed: Versions) -> Iterator[int]:
         """Yield the numbers of versions in order of preference: final releases first.
@@ -109,8 +122,10 @@ class Candidates:
             yield from reversed(list(members)) if self._lowest else members
 
     def _preferred(self) -> Versions:
-        version = self.request.preferences.get(self.name)
-        return 0 if version is None else self.universe.matching(f"==={version}")
+        preferred = 0
+        for version in self.request.preferences.get(self.name, ()):
+            preferred |= self.universe.matching(f"==={version}")
+        return preferred
 
     def obstacle(self, number: int, read: Read) -> Unusable | None:
         """Return why a version cannot be used, or None; learns its metadata on the way."""
@@ -119,6 +134,8 @@ class Candidates:
             return files
         if 1 << number in self._records:
             return None
+        if not self._suits_platforms(number):
+            return Unusable(self.name, "platform")
         failure = Unavailable("not-found")
         for file in files:
             found = read(file)
@@ -173,7 +190,7 @@ class Candidates:
         """Order the files of a version: fitting wheels, source, wheels for something else."""
         if file.kind == "sdist":
             return SOURCE
-        rank = self.request.target.tags.rank(file.filename)
+        rank = self.request.target.rank(file.filename)
         return FOREIGN if rank is None else rank
 
     def _objection(self, number: int, file: CandidateFile) -> Unusable | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from packaging.specifiers import InvalidSpecifier, Specifier
 
@@ -20,6 +20,8 @@ from dpip.resolve.versions import clauses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from dpip.resolve.facts import CandidateFile, Requirement
 
 ANY = "any"
 _ANY_RANK = 1_000_000
@@ -71,6 +73,42 @@ class Tags:
         return _ANY_RANK + pair if ANY in wheel.platforms and "none" in wheel.abis else None
 
 
+class Environment(Protocol):
+    """What a solver must know about where the answer is to run."""
+
+    def active(self, marker: str, extra: str = "") -> bool:
+        """Say whether a marker can hold, with one extra asked for or none."""
+        ...
+
+    def admits_python(self, requires_python: str) -> bool:
+        """Say whether a Requires-Python lets the Python in; upper bounds are not looked at."""
+        ...
+
+    def rank(self, filename: str) -> int | None:
+        """Return how well a wheel fits, lowest is best; None: not at all."""
+        ...
+
+    def forks(self, requirements: Iterable[tuple[Requirement, str]]) -> tuple[Environment, ...]:
+        """Return the parts to solve apart because requirements disagree, or nothing."""
+        ...
+
+    def python_forks(self, requires_python: str) -> tuple[Environment, ...]:
+        """Return the parts to solve apart because of the Python that a version needs."""
+        ...
+
+    def platform_forks(self, files: Sequence[CandidateFile]) -> tuple[Environment, ...] | None:
+        """Return the parts to solve apart because of the files there are; None: unusable."""
+        ...
+
+
+class Forked(Exception):
+    """The environment has to be solved in parts."""
+
+    def __init__(self, parts: tuple[Environment, ...]) -> None:
+        super().__init__(parts)
+        self.parts = parts
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One environment. `variables` are the marker variables of PEP 508."""
@@ -91,6 +129,22 @@ class Target:
         """
         python = names.version(self.python)
         return all(c.contains(python, prereleases=True) for c in lower_bounds(requires_python))
+
+    def rank(self, filename: str) -> int | None:
+        """Return how well a wheel fits, lowest is best; None: not at all."""
+        return self.tags.rank(filename)
+
+    def forks(self, _requirements: Iterable[tuple[Requirement, str]]) -> tuple[Environment, ...]:
+        """Return nothing: one environment has no parts."""
+        return ()
+
+    def python_forks(self, _requires_python: str) -> tuple[Environment, ...]:
+        """Return nothing: one environment has no parts."""
+        return ()
+
+    def platform_forks(self, _files: Sequence[CandidateFile]) -> tuple[Environment, ...] | None:
+        """Return nothing: the rank of the files has decided."""
+        return ()
 
     def active(self, marker: str, extra: str = "") -> bool:
         """Say whether a marker holds here, with one extra asked for or none."""

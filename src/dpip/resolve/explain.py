@@ -18,6 +18,8 @@ class Explanation:
     """Lines for a person."""
 
     lines: tuple[str, ...]
+    environment: str = ""
+    """The marker of the environments that there is no answer for; empty: all."""
 
 
 def explain(proof: Incompatibility, provider: IndexProvider) -> Explanation:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from dpip.resolve.candidates import Candidates
+from dpip.resolve.environment import Forked
 from dpip.resolve.facts import Project, Requirement, Unavailable
 from dpip.resolve.reasons import Constrained, NotFound, Requires, SameVersion
 from dpip.resolve.solver import Edge, Refused
@@ -20,6 +21,7 @@ from dpip.resolve.versions import ABSENT, Universe
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from dpip.resolve.algebra import Marker
     from dpip.resolve.facts import CandidateFile, Dependencies, Direct, Facts
     from dpip.resolve.incompatibility import Package, Versions
     from dpip.resolve.request import Given, Request
@@ -95,7 +97,7 @@ class Catalog:
         for each in requirements:
             if extra and "extra" not in each.marker:
                 continue
-            if target.active(each.marker, extra) and not (extra and target.active(each.marker)):
+            if target.active(each.marker, extra):
                 found += self._overridden(each)
         return found
 
@@ -109,11 +111,16 @@ class Catalog:
                 requirement.name,
                 given.requirement.specifier,
                 tuple(sorted({*requirement.extras, *given.requirement.extras})),
-                url=given.requirement.url,
+                _and(requirement.marker, given.requirement.marker),
+                given.requirement.url,
             )
             for given in overrides
             if target.active(given.requirement.marker)
         ]
+
+
+def _and(left: str, right: str) -> str:
+    return f"({left}) and ({right})" if left and right else left or right
 
 
 def by_name(givens: tuple[Given, ...]) -> dict[str, list[Given]]:
@@ -166,7 +173,7 @@ class IndexProvider:
         if self.keys[package].extra:
             return self._follow(package, allowed, solver)
         candidates = self._candidates(package)
-        choice = candidates.choose(allowed, self._metadata)
+        choice = candidates.choose(allowed, lambda file: self._metadata(candidates.name, file))
         if isinstance(choice, int):
             return choice
         return Refused({package: choice.versions}, choice.reason)
@@ -181,8 +188,8 @@ class IndexProvider:
         others = self.universe(package) & ~decided & ~ABSENT
         return Refused({leader: decided, package: others}, SameVersion(key.name, key.extra))
 
-    def _metadata(self, file: CandidateFile) -> Dependencies | Unavailable:
-        found = self.catalog.facts.dependencies(file)
+    def _metadata(self, name: str, file: CandidateFile) -> Dependencies | Unavailable:
+        found = self.catalog.dependencies(name, file)
         if found is None:
             raise Lacking(metadata=(file,))
         return found
@@ -211,8 +218,25 @@ class IndexProvider:
         """Return what a version requires in the target environment."""
         found = self._requirements.get((package, version))
         if found is None:
-            found = self._requirements[package, version] = self._read(package, version)
+            found = self._read(package, version)
+            extra = self.keys[package].extra
+            parts = self.catalog.request.target.forks((each.requirement, extra) for each in found)
+            if parts:
+                raise Forked(parts)
+            self._requirements[package, version] = found
         return found
+
+    def links(self, package: Package, version: Versions) -> Iterator[tuple[Package, Marker]]:
+        """Yield the packages that a version of an answer requires, and under which marker."""
+        from dpip.resolve import algebra
+
+        key = self.keys[package]
+        if key.extra:
+            yield self.leader(package), algebra.TRUE
+        for reason in self.requirements(package, version):
+            marker = algebra.given_extra(algebra.of(reason.requirement.marker), key.extra)
+            for wanted in keys_of(reason.requirement):
+                yield self._numbers[wanted], marker
 
     def _read(self, package: Package, version: Versions) -> list[Requires]:
         if package == 0:

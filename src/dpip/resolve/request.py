@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dpip.resolve.environment import Target
+    from dpip.resolve.environment import Environment
     from dpip.resolve.facts import Requirement
 
 Resolution = Literal["highest", "lowest", "lowest-direct"]
@@ -49,7 +49,7 @@ class Request:
     """Everything that the answer depends on, besides the facts."""
 
     requirements: tuple[Given, ...]
-    target: Target
+    target: Environment
     constraints: tuple[Given, ...] = ()
     """Bounds on what is installed for another reason."""
     overrides: tuple[Given, ...] = ()
@@ -60,11 +60,11 @@ class Request:
     exclude_newer: float | None = None
     """Seconds since the epoch; files uploaded at or after it do not exist."""
     formats: Formats = Formats()
-    preferences: Mapping[str, str] = field(default_factory=dict)
+    preferences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Versions to try first, by name."""
     universal: bool = False
     """Answer for all environments with the target's Python version or a later one."""
     requires_python: str = ""
-    """With `universal`: which Pythons; empty: the target's and later ones."""
+    """With `universal`: which Pythons; empty: the target's X.Y and later ones."""
     required_environments: tuple[str, ...] = ()
     """With `universal`: markers of environments in which every file choice must work."""
