@@ -34,9 +34,14 @@ class Candidates:
     """The versions of one project. What is found out about a version is remembered."""
 
     def __init__(
-        self, request: Request, page: Project | NotFound, given: tuple[Given, ...]
+        self,
+        request: Request,
+        environment: Environment,
+        page: Project | NotFound,
+        given: tuple[Given, ...],
     ) -> None:
         self.request = request
+        self.environment = environment
         self.missing = page if isinstance(page, NotFound) else None
         self.page = None if isinstance(page, NotFound) else page
         self.name = page.name
@@ -92,7 +97,7 @@ class Candidates:
             if reason is None:
                 return 1 << number
             if reason.obstacle == "python":
-                self._fork(self.request.target.python_forks(reason.detail))
+                self._fork(self.environment.python_forks(reason.detail))
             if refused is None or refused.reason == reason:
                 before = 0 if refused is None else refused.versions
                 refused = OutOfUse(before | 1 << number, reason)
@@ -104,7 +109,7 @@ class Candidates:
             raise Forked(parts)
 
     def _suits_platforms(self, number: int) -> bool:
-        parts = self.request.target.platform_forks(self.installable(number))
+        parts = self.environment.platform_forks(self.installable(number))
         self._fork(parts or ())
         return parts is not None
 
@@ -148,7 +153,7 @@ class Candidates:
 
     def _accept(self, number: int, record: Dependencies, file: CandidateFile) -> Unusable | None:
         """Keep a version's metadata, unless it says that this Python will not do."""
-        if not self.request.target.admits_python(record.requires_python):
+        if not self.environment.admits_python(record.requires_python):
             reason = Unusable(self.name, "python", record.requires_python)
             self._usable[number] = reason
             return reason
@@ -190,7 +195,7 @@ class Candidates:
         """Order the files of a version: fitting wheels, source, wheels for something else."""
         if file.kind == "sdist":
             return SOURCE
-        rank = self.request.target.rank(file.filename)
+        rank = self.environment.rank(file.filename)
         return FOREIGN if rank is None else rank
 
     def _objection(self, number: int, file: CandidateFile) -> Unusable | None:
@@ -201,7 +206,7 @@ class Candidates:
             return Unusable(self.name, "format", "wheels are ruled out by --no-binary")
         if file.kind == "sdist" and not formats.sdists(self.name):
             return Unusable(self.name, "format", "building is ruled out by --only-binary")
-        if file.requires_python and not request.target.admits_python(file.requires_python):
+        if file.requires_python and not self.environment.admits_python(file.requires_python):
             return Unusable(self.name, "python", file.requires_python)
         if file.yanked is not None and not self.pinned >> number & 1:
             return Unusable(self.name, "yanked", file.yanked)

@@ -16,6 +16,7 @@ from dpip.resolve.facts import Direct, Unavailable, Wants
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dpip.resolve.environment import Environment
     from dpip.resolve.facts import Facts
     from dpip.resolve.request import Given, Request
 
@@ -27,11 +28,11 @@ class BadDirect(DpipError):
     side: ClassVar = "theirs"
 
 
-def gather(request: Request, facts: Facts) -> dict[str, Direct] | Wants:
+def gather(request: Request, environment: Environment, facts: Facts) -> dict[str, Direct] | Wants:
     """Return what every direct requirement holds, by project; or the URLs to read next."""
     found: dict[str, Direct] = {}
     wanted: dict[str, None] = {}
-    queue = [(given.requirement.url, given.origin) for given in _active(request)]
+    queue = [(given.requirement.url, given.origin) for given in _active(request, environment)]
     for url, origin in queue:
         direct = facts.direct(url)
         if direct is None:
@@ -44,17 +45,17 @@ def gather(request: Request, facts: Facts) -> dict[str, Direct] | Wants:
             queue += [
                 (each.url, f"required by {name}")
                 for each in direct.dependencies.requires
-                if each.url and request.target.active(each.marker)
+                if each.url and environment.active(each.marker)
             ]
     return Wants(direct=tuple(wanted)) if wanted else found
 
 
-def _active(request: Request) -> list[Given]:
+def _active(request: Request, environment: Environment) -> list[Given]:
     sources = request.requirements + request.constraints + request.overrides
     return [
         given
         for given in sources
-        if given.requirement.url and request.target.active(given.requirement.marker)
+        if given.requirement.url and environment.active(given.requirement.marker)
     ]
 
 

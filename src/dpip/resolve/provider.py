@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from dpip.resolve.algebra import Marker
+    from dpip.resolve.environment import Environment
     from dpip.resolve.facts import CandidateFile, Dependencies, Direct, Facts
     from dpip.resolve.incompatibility import Package, Versions
     from dpip.resolve.request import Given, Request
@@ -52,8 +53,15 @@ class Key(NamedTuple):
 class Catalog:
     """Every project that was looked at: its candidates, or why there are none."""
 
-    def __init__(self, request: Request, facts: Facts, directs: Mapping[str, Direct]) -> None:
+    def __init__(
+        self,
+        request: Request,
+        environment: Environment,
+        facts: Facts,
+        directs: Mapping[str, Direct],
+    ) -> None:
         self.request = request
+        self.environment = environment
         self.facts = facts
         self.directs = directs
         self.given = by_name(request.requirements)
@@ -68,7 +76,9 @@ class Catalog:
             page = self._page(name)
             if page is None:
                 return None
-            found = self._candidates[name] = Candidates(self.request, page, self._pins(name))
+            given = self._pins(name)
+            found = Candidates(self.request, self.environment, page, given)
+            self._candidates[name] = found
         return found
 
     def _page(self, name: str) -> Project | NotFound | None:
@@ -93,11 +103,11 @@ class Catalog:
 
         With an extra: only those that hold because of it.
         """
-        target, found = self.request.target, []
+        environment, found = self.environment, []
         for each in requirements:
             if extra and "extra" not in each.marker:
                 continue
-            if target.active(each.marker, extra):
+            if environment.active(each.marker, extra):
                 found += self._overridden(each)
         return found
 
@@ -105,7 +115,6 @@ class Catalog:
         overrides = self.overrides.get(requirement.name)
         if overrides is None:
             return [requirement]
-        target = self.request.target
         return [
             Requirement(
                 requirement.name,
@@ -115,7 +124,7 @@ class Catalog:
                 given.requirement.url,
             )
             for given in overrides
-            if target.active(given.requirement.marker)
+            if self.environment.active(given.requirement.marker)
         ]
 
 
@@ -220,7 +229,7 @@ class IndexProvider:
         if found is None:
             found = self._read(package, version)
             extra = self.keys[package].extra
-            parts = self.catalog.request.target.forks((each.requirement, extra) for each in found)
+            parts = self.catalog.environment.forks((each.requirement, extra) for each in found)
             if parts:
                 raise Forked(parts)
             self._requirements[package, version] = found
@@ -272,9 +281,9 @@ class IndexProvider:
         return candidates.universe.everything
 
     def _constrain(self, package: Package, solver: Solver) -> None:
-        target, candidates = self.catalog.request.target, self._candidates(package)
+        environment, candidates = self.catalog.environment, self._candidates(package)
         for given in self.catalog.constraints.get(self.keys[package].name, ()):
-            if target.active(given.requirement.marker):
+            if environment.active(given.requirement.marker):
                 admitted = candidates.admitted(given.requirement)
                 left_out = candidates.universe.released & ~admitted
                 if left_out:

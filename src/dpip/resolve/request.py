@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dpip.resolve.environment import Environment
+    from dpip.resolve.environment import Target
     from dpip.resolve.facts import Requirement
 
 Resolution = Literal["highest", "lowest", "lowest-direct"]
@@ -49,7 +49,7 @@ class Request:
     """Everything that the answer depends on, besides the facts."""
 
     requirements: tuple[Given, ...]
-    target: Environment
+    target: Target
     constraints: tuple[Given, ...] = ()
     """Bounds on what is installed for another reason."""
     overrides: tuple[Given, ...] = ()

@@ -13,6 +13,7 @@ from dpip.resolve.solver import NoAnswer, Solver
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dpip.resolve.environment import Environment
     from dpip.resolve.facts import Direct, Facts
     from dpip.resolve.incompatibility import Package, Versions
     from dpip.resolve.request import Request
@@ -22,8 +23,14 @@ if TYPE_CHECKING:
 class Search:
     """One environment's solver, kept between rounds so that nothing is done twice."""
 
-    def __init__(self, request: Request, facts: Facts, directs: Mapping[str, Direct]) -> None:
-        self.provider = IndexProvider(Catalog(request, facts, directs))
+    def __init__(
+        self,
+        request: Request,
+        environment: Environment,
+        facts: Facts,
+        directs: Mapping[str, Direct],
+    ) -> None:
+        self.provider = IndexProvider(Catalog(request, environment, facts, directs))
         self.solver = Solver(self.provider)
         self.decided: Mapping[Package, Versions] = {}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dpip.resolve import directs
@@ -13,6 +12,7 @@ from dpip.resolve.search import Search
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dpip.resolve.environment import Environment
     from dpip.resolve.facts import Direct, Facts
     from dpip.resolve.request import Request
     from dpip.resolve.resolution import Outcome
@@ -28,14 +28,15 @@ class Session:
     """
 
     def __init__(self, request: Request, facts: Facts) -> None:
-        self.request = _widened(request) if request.universal else request
+        self.request = request
         self.facts = facts
+        self._environment = _environment(request)
         self._search: Search | UniversalSearch | None = None
 
     def run(self) -> Outcome:
         """Go on until there is an answer, proof that there is none, or a fact is lacking."""
         if self._search is None:
-            found = directs.gather(self.request, self.facts)
+            found = directs.gather(self.request, self._environment, self.facts)
             if isinstance(found, Wants):
                 return NeedMore(found)
             self._search = self._open(found)
@@ -44,17 +45,15 @@ class Session:
     def _open(self, found: Mapping[str, Direct]) -> Search | UniversalSearch:
         request = directs.named(self.request, found)
         if not request.universal:
-            return Search(request, self.facts, found)
+            return Search(request, request.target, self.facts, found)
         from dpip.resolve.universal import UniversalSearch
 
         return UniversalSearch(request, self.facts, found)
 
 
-def _widened(request: Request) -> Request:
-    """Return a universal request with all environments that it is about for its target."""
-    from dpip.resolve.environment import Target
+def _environment(request: Request) -> Environment:
+    if not request.universal:
+        return request.target
     from dpip.resolve.universal import whole
 
-    assert isinstance(request.target, Target)
-    python = request.target.variables["python_version"]
-    return replace(request, target=whole(request, python))
+    return whole(request)

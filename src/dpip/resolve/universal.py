@@ -129,9 +129,9 @@ def _cut(part: Marker, at: Marker) -> list[Marker]:
     return [piece for piece in pieces if algebra.is_possible(piece)]
 
 
-def whole(request: Request, python: str) -> Scope:
+def whole(request: Request) -> Scope:
     """Return the scope of a universal request: its Pythons, everything else left open."""
-    wanted = request.requires_python or f">={python}"
+    wanted = request.requires_python or f">={request.target.variables['python_version']}"
     marker: Marker = TRUE
     for clause in wanted.split(","):
         operator = clause.strip().rstrip("0123456789.*abrc")
@@ -144,10 +144,9 @@ class UniversalSearch:
     """The search over all parts of a scope, kept between rounds."""
 
     def __init__(self, request: Request, facts: Facts, directs: Mapping[str, Direct]) -> None:
-        assert isinstance(request.target, Scope)
         self.request, self.facts, self.directs = request, facts, directs
-        self.scope = request.target
-        self.waiting: list[Scope] = [request.target]
+        self.scope = whole(request)
+        self.waiting: list[Scope] = [self.scope]
         self.answers: list[tuple[Scope, list[Pin], dict[tuple[str, str], Marker]]] = []
         self.statistics = Statistics()
         self._search: Search | None = None
@@ -157,8 +156,8 @@ class UniversalSearch:
         while self.waiting:
             scope = self.waiting[0]
             if self._search is None:
-                request = replace(self.request, target=scope, preferences=self._preferences())
-                self._search = Search(request, self.facts, self.directs)
+                request = replace(self.request, preferences=self._preferences())
+                self._search = Search(request, scope, self.facts, self.directs)
             try:
                 outcome = self._search.run()
             except Forked as fork:
