@@ -98,5 +98,5 @@ def test_poetry_locks(running: NodeProcess, tmp_path: Path) -> None:
 def test_pdm_locks(running: NodeProcess, tmp_path: Path) -> None:
     pdm = peers.require("pdm")
     folder = project(tmp_path)
-    run(running, folder, pdm, "lock", "--python", sys.executable, PDM_CHECK_UPDATE="0")
+    run(running, folder, pdm, "lock", PDM_PYTHON=sys.executable, PDM_CHECK_UPDATE="0")
     assert 'name = "needed"' in (folder / "pdm.lock").read_text()

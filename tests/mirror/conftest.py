@@ -13,6 +13,7 @@ from dpip.mirror.ingest import Ingest
 from dpip.mirror.refresh import Policy
 from dpip.mirror.repository import Pages
 from dpip.simple.render import render
+from dpip.simple.routing import DEFAULT_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +31,16 @@ class Mirror:
     ingest: Ingest
     home: Path
 
-    def pages(self, *, offline: bool = False, patience: float = 5.0) -> Pages:
+    def pages(
+        self,
+        *,
+        offline: bool = False,
+        patience: float = 5.0,
+        source: str = DEFAULT_SOURCE,
+    ) -> Pages:
         return Pages(
             upstream=self.index,
+            source=source,
             catalog=self.catalog,
             render=render,
             policy=Policy(offline=offline),

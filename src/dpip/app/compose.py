@@ -20,18 +20,27 @@ from dpip.errors import DpipError
 from dpip.mirror.archives import Archives
 from dpip.mirror.catalog import Catalog
 from dpip.mirror.files import Files
+from dpip.mirror.hosts import ByHost
 from dpip.mirror.ingest import Ingest
 from dpip.mirror.rebuild import complete, rebuild
 from dpip.mirror.refresh import Policy
 from dpip.mirror.repository import Pages
+from dpip.mirror.source import Nowhere
+from dpip.mirror.sources import PRIVATE, Sources
 from dpip.simple.render import render
+from dpip.simple.routing import DEFAULT_SOURCE
 from dpip.simple.server import SimpleApplication
+from dpip.simple.upstream import Upstream
+from dpip.simple.wrappers import RoutedPages
 
 if TYPE_CHECKING:
     from dpip.app.dispatch import Application
+    from dpip.mirror.source import PageSource
     from dpip.settings import Settings
 
 log = logging.getLogger(__name__)
+ROUTES_AGE = 2.0
+"""Seconds until a row that `dpip route` has written is in force in a running node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +52,30 @@ class Node:
     catalog: Catalog
     archives: Archives
     upstream: ConfiguredUpstream
-    pages: Pages
+    sources: Sources
+    indexes: dict[str, Upstream]
     ingest: Ingest
 
     async def background(self) -> None:
-        """Do what a node does when nobody asks: learn its upstream, complete its catalog."""
+        """Do what a node does when nobody asks.
+
+        That is: learn its upstream, complete its catalog, follow the routing table.
+        """
         if not self.settings.offline:
             with contextlib.suppress(DpipError):
                 await self.upstream.upstream()
         await complete(self.catalog, self.archives)
+        while True:
+            await asyncio.sleep(ROUTES_AGE)
+            self.sources.use(self.catalog.routes())
 
     async def aclose(self) -> None:
         """Stop transfers and questions, close connections, commit and close the catalog."""
-        await self.pages.close()
+        await self.sources.close()
         await self.ingest.close()
         await self.upstream.aclose()
+        for index in self.indexes.values():
+            await index.aclose()
         await asyncio.to_thread(self.catalog.close)
 
 
@@ -73,15 +91,15 @@ def build(settings: Settings) -> Node:
         timeout=settings.upstream_timeout,
         max_page_size=settings.max_page_size,
     )
-    pages = Pages(
-        upstream=upstream,
-        catalog=catalog,
-        render=render,
-        policy=Policy(max_age=settings.page_max_age, offline=settings.offline),
-        now=time.time,
-    )
+    indexes: dict[str, Upstream] = {}
+    files_of = ByHost(upstream, indexes)
+
+    def pages_of(source: str) -> Pages:
+        return _pages(settings, source, catalog, upstream, indexes)
+
+    sources = Sources(catalog.routes(), pages_of)
     ingest = Ingest(
-        upstream=upstream,
+        upstream=files_of,
         archives=archives,
         catalog=catalog,
         now=time.time,
@@ -91,11 +109,12 @@ def build(settings: Settings) -> Node:
         archives=archives,
         catalog=catalog,
         ingest=ingest,
-        upstream=upstream,
+        upstream=files_of,
         offline=settings.offline,
     )
-    simple = SimpleApplication(pages=pages, files=files)
-    status = Status(settings, catalog=catalog, pages=pages, ingest=ingest)
+    routed = RoutedPages(lambda: sources.routes, sources.pages)
+    simple = SimpleApplication(pages=routed, files=files)
+    status = Status(settings, catalog=catalog, sources=sources, ingest=ingest)
     mounts: dict[str, Application] = {
         "simple": simple,
         "files": simple,
@@ -109,6 +128,29 @@ def build(settings: Settings) -> Node:
         catalog=catalog,
         archives=archives,
         upstream=upstream,
-        pages=pages,
+        sources=sources,
+        indexes=indexes,
         ingest=ingest,
+    )
+
+
+def _pages(
+    settings: Settings,
+    source: str,
+    catalog: Catalog,
+    upstream: ConfiguredUpstream,
+    indexes: dict[str, Upstream],
+) -> Pages:
+    """Build the pages of one source of the routing table."""
+    policy = Policy(max_age=settings.page_max_age, offline=settings.offline)
+    asked: PageSource = upstream
+    if source == PRIVATE:
+        # Nobody else can confirm a private page: it is right as it is stored.
+        asked, policy = Nowhere(), Policy(max_age=float("inf"))
+    elif source != DEFAULT_SOURCE:
+        asked = indexes[source] = Upstream(
+            source, timeout=settings.upstream_timeout, max_page_size=settings.max_page_size
+        )
+    return Pages(
+        upstream=asked, source=source, catalog=catalog, render=render, policy=policy, now=time.time
     )

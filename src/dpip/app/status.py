@@ -14,7 +14,7 @@ from dpip.simple.repository import FileNotFound
 if TYPE_CHECKING:
     from dpip.mirror.catalog import Catalog
     from dpip.mirror.ingest import Ingest
-    from dpip.mirror.repository import Pages
+    from dpip.mirror.sources import Sources
     from dpip.settings import Settings
     from dpip.simple.asgi import Receive, Scope, Send
 
@@ -39,11 +39,11 @@ class Status:
     """Three small applications over the node's parts."""
 
     def __init__(
-        self, settings: Settings, *, catalog: Catalog, pages: Pages, ingest: Ingest
+        self, settings: Settings, *, catalog: Catalog, sources: Sources, ingest: Ingest
     ) -> None:
         self._settings = settings
         self._catalog = catalog
-        self._pages = pages
+        self._sources = sources
         self._ingest = ingest
 
     async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +94,7 @@ class Status:
             ),
             "dpip_upstream_questions": (
                 "Project pages asked of upstream since start.",
-                self._pages.questions,
+                self._sources.questions,
             ),
             "dpip_upstream_transfers": (
                 "File transfers begun since start.",

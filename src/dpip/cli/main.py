@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("dpip.cli.run", "run a package tool (uv, pdm, …) through the node: dpip run -- CMD"),
     "node": ("dpip.cli.node", "run, start, stop or inspect the node"),
     "doctor": ("dpip.cli.doctor", "show what would bypass the node"),
+    "route": ("dpip.cli.route", "list, set or remove which source a name has"),
     "config": ("dpip.cli.config", "list, get or set persistent settings"),
 }
 """Command name to (module, one line of help)."""

@@ -17,6 +17,7 @@ from dpip.errors import HomeNotWritable
 from dpip.mirror import schema
 from dpip.mirror.writer import Writer, from_sqlite
 from dpip.simple.repository import StoredPage
+from dpip.simple.routing import DEFAULT_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PageRecord:
-    """What upstream last said about a page. `confirmed_at` is seconds since the epoch."""
+    """What its source last said about a page. `confirmed_at` is seconds since the epoch."""
 
     name: str
     confirmed_at: float
@@ -35,6 +36,7 @@ class PageRecord:
     last_modified: str | None = None
     serial: int | None = None
     status: str = "active"
+    source: str = DEFAULT_SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Catalog:
     def record(self, name: str) -> PageRecord | None:
         """Return what is known about a project's page."""
         row = self._one(
-            "SELECT name, confirmed_at, absent, etag, last_modified, serial, status"
+            "SELECT name, confirmed_at, absent, etag, last_modified, serial, status, source"
             " FROM projects WHERE name=?",
             name,
         )
@@ -122,12 +124,15 @@ class Catalog:
             last_serial=serial,
         )
 
-    def page_names(self, after: str = "", limit: int = 1000) -> list[tuple[str, int | None]]:
-        """Return up to `limit` (name, serial) of stored pages after `after`, in name order."""
+    def page_names(self, after: str = "", limit: int = 1000) -> list[tuple[str, int | None, str]]:
+        """Return (name, serial, source) of up to `limit` pages after `after`, in name order."""
         rows = self._all(
-            "SELECT name, serial FROM pages WHERE name>? ORDER BY name LIMIT ?", after, limit
+            "SELECT name, serial, source FROM projects WHERE name>? AND NOT absent"
+            " ORDER BY name LIMIT ?",
+            after,
+            limit,
         )
-        return [(row[0], row[1]) for row in rows]
+        return [(row[0], row[1], row[2]) for row in rows]
 
     def put_page(
         self, record: PageRecord, page: StoredPage, files: Iterable[FileRecord]
@@ -165,8 +170,8 @@ class Catalog:
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute(
-                "INSERT OR IGNORE INTO projects (name, absent, confirmed_at, status)"
-                " SELECT name, 0, 0, 'active' FROM pages"
+                "INSERT OR IGNORE INTO projects (name, absent, confirmed_at, status, source)"
+                f" SELECT name, 0, 0, 'active', '{DEFAULT_SOURCE}' FROM pages"
             )
             connection.execute(
                 "UPDATE projects SET confirmed_at=0, etag=NULL, last_modified=NULL, absent="
@@ -301,10 +306,10 @@ def _run(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]
 
 def _write_record(connection: sqlite3.Connection, record: PageRecord) -> None:
     connection.execute(
-        "REPLACE INTO projects (name, absent, confirmed_at, etag, last_modified, serial, status)"
-        " VALUES (?,?,?,?,?,?,?)",
+        "REPLACE INTO projects (name, absent, confirmed_at, etag, last_modified, serial, status,"
+        " source) VALUES (?,?,?,?,?,?,?,?)",
         (record.name, record.absent, record.confirmed_at, record.etag, record.last_modified,
-         record.serial, record.status),
+         record.serial, record.status, record.source),
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dpip.mirror.archives import Archives
     from dpip.mirror.catalog import Catalog, FileRecord
     from dpip.mirror.ingest import Ingest
-    from dpip.mirror.source import Source
+    from dpip.mirror.source import FileSource
 
 
 LARGEST_METADATA = 16 * 2**20
@@ -37,7 +37,7 @@ class Files:
         archives: Archives,
         catalog: Catalog,
         ingest: Ingest,
-        upstream: Source,
+        upstream: FileSource,
         offline: bool,
     ) -> None:
         self._archives = archives

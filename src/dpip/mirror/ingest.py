@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dpip.mirror.archives import Archives
     from dpip.mirror.catalog import Catalog
-    from dpip.mirror.source import Source
+    from dpip.mirror.source import FileSource
     from dpip.simple.upstream import FileStream
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Ingest:
     def __init__(
         self,
         *,
-        upstream: Source,
+        upstream: FileSource,
         archives: Archives,
         catalog: Catalog,
         now: Callable[[], float],

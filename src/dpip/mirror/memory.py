@@ -42,6 +42,11 @@ class PageMemory:
             _, (old, _) = self._pages.popitem(last=False)
             self._size -= _weight(old)
 
+    def clear(self) -> None:
+        """Let every page go."""
+        self._pages.clear()
+        self._size = 0
+
     def drop(self, name: str) -> None:
         """Let a page go; no error if it is not here."""
         held = self._pages.pop(name, None)

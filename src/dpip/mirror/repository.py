@@ -19,13 +19,14 @@ from dpip.mirror.memory import PageMemory
 from dpip.mirror.refresh import Due, Known, Policy, due
 from dpip.simple.model import ProjectEntry
 from dpip.simple.repository import ProjectNotFound, StoredPage, UpstreamUnavailable
+from dpip.simple.routing import DEFAULT_SOURCE
 from dpip.simple.upstream import Validators
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from dpip.mirror.catalog import Catalog
-    from dpip.mirror.source import Source
+    from dpip.mirror.source import PageSource
     from dpip.simple.model import Project
     from dpip.simple.upstream import Fetched
 
@@ -33,7 +34,10 @@ log = logging.getLogger(__name__)
 
 
 class Pages:
-    """A PageSource over one upstream.
+    """The pages of one source; `simple.wrappers.RoutedPages` joins several.
+
+    `source` is its name in the routing table. A stored page that came from another source
+    does not count as stored.
 
     `now` returns seconds since the epoch; `render` turns upstream's page into its stored
     form; `patience` is seconds that a request with a stored page waits.
@@ -42,7 +46,8 @@ class Pages:
     def __init__(
         self,
         *,
-        upstream: Source,
+        upstream: PageSource,
+        source: str = DEFAULT_SOURCE,
         catalog: Catalog,
         render: Callable[[Project], StoredPage],
         policy: Policy,
@@ -50,6 +55,7 @@ class Pages:
         patience: float = 5.0,
     ) -> None:
         self._upstream = upstream
+        self._source = source
         self._catalog = catalog
         self._render = render
         self.policy = policy
@@ -88,7 +94,7 @@ class Pages:
                 return await self._ask(name, known)
 
     async def projects(self) -> AsyncIterator[ProjectEntry]:
-        """Stream upstream's root list; the stored names where it cannot be asked."""
+        """Stream the source's root list; the stored names where it cannot be asked."""
         started = False
         if not self.policy.offline:
             try:
@@ -101,10 +107,15 @@ class Pages:
                 log.warning("root list from the catalog: %s", error.message)
             else:
                 return
+        for entry in self._stored():
+            yield entry
+
+    def _stored(self) -> Iterator[ProjectEntry]:
         last = ""
         while names := self._catalog.page_names(after=last):
-            for name, serial in names:
-                yield ProjectEntry(name, serial)
+            for name, serial, source in names:
+                if source == self._source:
+                    yield ProjectEntry(name, serial)
             last = names[-1][0]
 
     def forget(self, name: str) -> None:
@@ -118,8 +129,14 @@ class Pages:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _known(self, name: str) -> Known:
+    def _record_of(self, name: str) -> PageRecord | None:
         record = self._catalog.record(name)
+        if record is None or record.source != self._source:
+            return None
+        return record
+
+    def _known(self, name: str) -> Known:
+        record = self._record_of(name)
         trouble = self._failures.get(name, Known())
         return Known(
             confirmed_at=record.confirmed_at if record else None,
@@ -173,8 +190,8 @@ class Pages:
             self._failures[name] = Known(failed_at=self._now(), failures=before.failures + 1)
 
     async def _question(self, name: str) -> StoredPage:
-        """Ask upstream once, and record what it says."""
-        record = self._catalog.record(name)
+        """Ask the source once, and record what it says."""
+        record = self._record_of(name)
         known = None
         if record is not None and not record.absent and (record.etag or record.last_modified):
             known = Validators(record.etag, record.last_modified)
@@ -183,7 +200,7 @@ class Pages:
             fetched = await self._upstream.fetch(name, known)
         except ProjectNotFound:
             self._memory.drop(name)
-            absent = PageRecord(name, self._now(), absent=True)
+            absent = PageRecord(name, self._now(), absent=True, source=self._source)
             await asyncio.wrap_future(self._catalog.put_record(absent))
             raise
         return await self._record(name, record, fetched)
@@ -198,14 +215,13 @@ class Pages:
         if page is None:
             if fetched.project is None:
                 raise UpstreamUnavailable(f"upstream says that {name!r}, never seen, is unchanged")
-            page = await self._render_new(name, fetched, fetched.project, now)
+            page = await self._render_new(name, fetched, now)
         self._memory.put(page, fresh_until=now + self.policy.max_age)
         return page
 
-    async def _render_new(
-        self, name: str, fetched: Fetched, project: Project, now: float
-    ) -> StoredPage:
-        project = servable(dataclasses.replace(project, name=name), self._catalog)
+    async def _render_new(self, name: str, fetched: Fetched, now: float) -> StoredPage:
+        assert fetched.project is not None, "an unchanged page is not rendered"
+        project = servable(dataclasses.replace(fetched.project, name=name), self._catalog)
         records = to_records(project)
         page = await asyncio.to_thread(self._render, project)
         record = PageRecord(
@@ -215,6 +231,7 @@ class Pages:
             last_modified=fetched.validators.last_modified,
             serial=project.last_serial,
             status=project.status,
+            source=self._source,
         )
         await asyncio.wrap_future(self._catalog.put_page(record, page, records))
         return page

@@ -22,7 +22,8 @@ TABLES = ("projects", "pages", "files", "archives", "metadata", "routes")
 _DDL = """
 CREATE TABLE projects (
   name TEXT PRIMARY KEY, absent INTEGER NOT NULL, confirmed_at REAL NOT NULL,
-  etag TEXT, last_modified TEXT, serial INTEGER, status TEXT NOT NULL
+  etag TEXT, last_modified TEXT, serial INTEGER, status TEXT NOT NULL,
+  source TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE pages (
   name TEXT PRIMARY KEY, etag TEXT NOT NULL, serial INTEGER,

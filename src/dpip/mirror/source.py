@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from dpip.simple.repository import ProjectNotFound
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
@@ -12,11 +14,11 @@ if TYPE_CHECKING:
     from dpip.simple.upstream import Fetched, FileStream, Range, Validators
 
 
-class Source(Protocol):
-    """An index with conditional pages and files by range.
+class PageSource(Protocol):
+    """An index with conditional pages.
 
-    UpstreamUnavailable may pass, UpstreamInvalid is the source's fault, ProjectNotFound and
-    FileNotFound are final. File URLs in pages are absolute.
+    UpstreamUnavailable may pass, UpstreamInvalid is the source's fault, ProjectNotFound is
+    final. File URLs in pages are absolute.
     """
 
     async def fetch(self, name: str, known: Validators | None = None) -> Fetched:
@@ -26,6 +28,10 @@ class Source(Protocol):
     def projects(self) -> AsyncIterator[ProjectEntry]:
         """Stream the root list."""
         ...
+
+
+class FileSource(Protocol):
+    """Files by URL. Errors as above; FileNotFound is final."""
 
     def open_file(
         self, url: str, *, offset: int = 0, known: Validators | None = None
@@ -44,3 +50,18 @@ class Source(Protocol):
     async def read_range(self, url: str, offset: int, length: int) -> Range:
         """Return bytes of a file; UpstreamInvalid where there are no ranges."""
         ...
+
+
+class Nowhere:
+    """The page source of private names: they exist in the catalog or not at all."""
+
+    async def fetch(self, name: str, known: Validators | None = None) -> Fetched:
+        """Say that there is none."""
+        del known
+        raise ProjectNotFound(f"{name!r} is private here, and nothing is published under it")
+
+    async def projects(self) -> AsyncIterator[ProjectEntry]:
+        """Stream nothing."""
+        no_entries: tuple[ProjectEntry, ...] = ()
+        for entry in no_entries:
+            yield entry

@@ -1,0 +1,49 @@
+"""Files are fetched with the credentials of the index that is on their host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from dpip.mirror.source import FileSource
+    from dpip.simple.upstream import FileStream, Range, Validators
+
+
+class ByHost:
+    """A FileSource that asks the index whose host a URL names, else the default one.
+
+    `indexes` maps index URLs to sources; it may grow while this is in use.
+    """
+
+    def __init__(self, default: FileSource, indexes: Mapping[str, FileSource]) -> None:
+        self._default = default
+        self._indexes = indexes
+
+    def open_file(
+        self, url: str, *, offset: int = 0, known: Validators | None = None
+    ) -> AbstractAsyncContextManager[FileStream]:
+        """Open a file from `offset` on."""
+        return self._of(url).open_file(url, offset=offset, known=known)
+
+    async def read(self, url: str, limit: int) -> bytes:
+        """Return a small resource whole."""
+        return await self._of(url).read(url, limit)
+
+    async def read_tail(self, url: str, length: int) -> Range:
+        """Return a file's last bytes."""
+        return await self._of(url).read_tail(url, length)
+
+    async def read_range(self, url: str, offset: int, length: int) -> Range:
+        """Return bytes of a file."""
+        return await self._of(url).read_range(url, offset, length)
+
+    def _of(self, url: str) -> FileSource:
+        host = urlsplit(url).netloc
+        for index_url, source in self._indexes.items():
+            if urlsplit(index_url).netloc.rpartition("@")[2] == host:
+                return source
+        return self._default
