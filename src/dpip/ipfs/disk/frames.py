@@ -21,13 +21,12 @@ from typing import TYPE_CHECKING
 import zstandard
 
 from .. import varint
-from ..cid import CID
+from ..blockstore import Block
+from ..cid import CID, verify
 from ..errors import Damaged, InvalidBlock, InvalidCid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from ..blockstore import Block
 
 MAGIC = b"dpf1"
 FIXED = 16
@@ -112,6 +111,19 @@ def decompress(payload: bytes, plain_size: int) -> bytes:
         return _decompressor().decompress(payload, max_output_size=plain_size)
     except zstandard.ZstdError as error:
         raise Damaged(f"a frame cannot be decompressed: {error}") from None
+
+
+def blocks(data: bytes) -> list[Block]:
+    """Return the blocks of a whole frame, each checked. Raises Damaged or HashMismatch."""
+    frame = decode(data)
+    plain = data[frame.data_at :]
+    if frame.compressed:
+        plain = decompress(plain, frame.plain_size)
+    found, at = [], 0
+    for cid, size in zip(frame.cids, frame.sizes, strict=True):
+        found.append(Block(cid, verify(cid, plain[at : at + size])))
+        at += size
+    return found
 
 
 def _compressor() -> zstandard.ZstdCompressor:

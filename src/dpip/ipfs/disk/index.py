@@ -74,6 +74,12 @@ class Index:
                 raise
             self._writer.execute("COMMIT")
 
+    def shrink(self) -> None:
+        """Give back the room of deleted rows; writers wait meanwhile, readers do not."""
+        with self._writing, mapped(self._path):
+            self._writer.execute("VACUUM")
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def close(self) -> None:
         """Close every connection."""
         for db in self._open:

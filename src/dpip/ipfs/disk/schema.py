@@ -1,7 +1,8 @@
 """The tables of the index.
 
 packs     how much of each pack file counts
-frames    where a frame lies; `live` blocks of it are wanted; last put at `touched`
+frames    where a frame lies; `live` of its blocks, `wanted` of its `plain` bytes, still
+          count; one of them was last put at `touched`
 blocks    multihash to frame, start in its plain bytes, size
 pins      roots to keep, by name; `pinned` counts the additions, for garbage collection
 archives  whole files and their recipes; `proof` names the encoders that rebuilt it here
@@ -18,7 +19,8 @@ SCHEMA = (
     CREATE TABLE frames (
       id INTEGER PRIMARY KEY AUTOINCREMENT, pack INTEGER NOT NULL, at INTEGER NOT NULL,
       length INTEGER NOT NULL, data_at INTEGER NOT NULL, plain INTEGER NOT NULL,
-      zstd INTEGER NOT NULL, live INTEGER NOT NULL, touched INTEGER NOT NULL)
+      zstd INTEGER NOT NULL, live INTEGER NOT NULL, wanted INTEGER NOT NULL,
+      touched INTEGER NOT NULL)
     """,
     "CREATE INDEX frames_of_pack ON frames (pack)",
     """

@@ -125,8 +125,8 @@ class DiskBlockstore:
         with self.index.write() as db:
             now = int(self.clock())
             new = [block for block in blocks if not _touch(db, block, now)]
-            groups = list(_groups({block.cid.multihash: block for block in new}.values()))
-            encoded = [frames.encode(group) for group in groups]
+            grouped = list(groups({block.cid.multihash: block for block in new}.values()))
+            encoded = [frames.encode(group) for group in grouped]
             for frame, place in zip(encoded, self.packs.append(db, encoded), strict=True):
                 record(db, place, frames.decode(frame), now)
 
@@ -208,19 +208,19 @@ def record(db: sqlite3.Connection, place: tuple[int, int], frame: Frame, now: in
     """Write a frame that lies at `place` (pack, offset) and its blocks into the index."""
     pack, at = place
     made = db.execute(
-        "INSERT INTO frames (pack, at, length, data_at, plain, zstd, live, touched)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO frames (pack, at, length, data_at, plain, zstd, live, wanted, touched)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (pack, at, frame.length, frame.data_at, frame.plain_size, frame.compressed,
-         len(frame.cids), now),
+         len(frame.cids), frame.plain_size, now),
     )  # fmt: skip
     start, rows = 0, []
     for cid, size in zip(frame.cids, frame.sizes, strict=True):
         rows.append((cid.multihash, cid.codec, made.lastrowid, start, size))
         start += size
-    db.executemany("INSERT INTO blocks VALUES (?, ?, ?, ?, ?)", rows)
+    db.executemany("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)", rows)
 
 
-def _groups(blocks: Iterable[Block]) -> Iterator[list[Block]]:
+def groups(blocks: Iterable[Block]) -> Iterator[list[Block]]:
     """Yield the blocks of each frame: nodes apart from contents, so that walks read little."""
     by_kind: dict[bool, list[Block]] = {True: [], False: []}
     sizes = {True: 0, False: 0}
@@ -250,6 +250,6 @@ def forget(db: sqlite3.Connection, multihash: bytes) -> int:
         return 0
     frame, size = row
     db.execute("DELETE FROM blocks WHERE hash = ?", (multihash,))
-    db.execute("UPDATE frames SET live = live - 1 WHERE id = ?", (frame,))
+    db.execute("UPDATE frames SET live = live - 1, wanted = wanted - ? WHERE id = ?", (size, frame))
     db.execute("DELETE FROM frames WHERE id = ? AND live = 0", (frame,))
     return int(size)
