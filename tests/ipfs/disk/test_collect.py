@@ -27,7 +27,7 @@ def directory(store: DiskBlockstore, *children: CID) -> CID:
 def test_what_pins_reach_is_kept_and_the_rest_goes(disk: DiskBlockstore, clock: Clock) -> None:
     kept, lost = fill(disk, [b"kept", b"lost"])
     root = directory(disk, directory(disk, kept))
-    Pins(disk.index).add(root, "mine")
+    Pins(disk).add(root, "mine")
     clock.now += 7200
     planned = collect(Archives(disk), dry_run=True)
     assert disk.has(lost)
@@ -51,7 +51,7 @@ def test_what_is_young_is_spared(disk: DiskBlockstore, clock: Clock) -> None:
 
 def test_unpinning_frees_and_two_names_are_two_pins(disk: DiskBlockstore, clock: Clock) -> None:
     (cid,) = fill(disk, [b"data"])
-    pins = Pins(disk.index)
+    pins = Pins(disk)
     pins.add(cid, "one")
     pins.add(cid, "two")
     clock.now += 7200
@@ -64,7 +64,7 @@ def test_unpinning_frees_and_two_names_are_two_pins(disk: DiskBlockstore, clock:
 
 def test_replacing_a_pin_moves_its_name(disk: DiskBlockstore) -> None:
     old, new = fill(disk, [b"old head", b"new head"])
-    pins = Pins(disk.index)
+    pins = Pins(disk)
     pins.replace("head", old)
     pins.replace("head", new)
     assert [(pin.cid, pin.name) for pin in pins] == [(new, "head")]
@@ -72,7 +72,7 @@ def test_replacing_a_pin_moves_its_name(disk: DiskBlockstore) -> None:
 
 def test_a_missing_node_is_counted(disk: DiskBlockstore, clock: Clock) -> None:
     absent = CID.v1(0x70, CID.of(b"never put").multihash)
-    Pins(disk.index).add(directory(disk, absent))
+    Pins(disk).add(directory(disk, absent))
     clock.now += 7200
     assert collect(Archives(disk)).missing == 1
 
@@ -82,7 +82,7 @@ def test_archives_are_kept_by_either_of_their_roots(
 ) -> None:
     archive = add(made.wheel())
     assert archive.recipe is not None
-    pins = Pins(disk.index)
+    pins = Pins(disk)
     for root in (archive.root, archive.recipe, None):
         keep = root or directory(disk, archive.root)
         pins.add(keep, "by one root")
@@ -99,7 +99,7 @@ def test_an_unpinned_archive_goes_with_all_its_blocks(
     add: Adder, archives: Archives, disk: DiskBlockstore, clock: Clock
 ) -> None:
     archive = add(made.wheel())
-    Pins(disk.index).remove(archive.root)
+    Pins(disk).remove(archive.root)
     assert collect(archives).archives == 0, "it is young"
     clock.now += 7200
     assert collect(archives).archives == 1
@@ -118,7 +118,7 @@ def test_a_pin_made_during_the_sweep_is_respected(
     def update_then_pin(marks: Marks) -> None:
         update(marks)
         if next(first, False):
-            Pins(disk.index).add(CID.v1(0x55, late), "late")
+            Pins(disk).add(CID.v1(0x55, late), "late")
 
     monkeypatch.setattr("dpip.ipfs.disk.collect.STEP", 10)
     monkeypatch.setattr(Marks, "update", update_then_pin)

@@ -26,6 +26,7 @@ from ..cid import CID, RAW
 from ..dag import children
 from ..errors import HashMismatch, InvalidArchive, NotFound
 from .index import mapped
+from .journal import Added, Removed
 from .packs import sync_folder
 from .pins import Pins
 from .proofs import Proved
@@ -33,10 +34,11 @@ from .store import Batch
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ..archive.match import Search
     from ..archive.published import Published
+    from ..importer import Leaf
     from .store import DiskBlockstore
 
 PIN = "archive"
@@ -121,7 +123,7 @@ class Archives:
             path = self._place(source, sha256, filename)
             known = self._import(path, sha256, filename, search)
         if pin is not None:
-            Pins(self.store.index).add(known.root, pin)
+            Pins(self.store).add(known.root, pin)
         return known
 
     def open(self, sha256: str) -> Path:
@@ -168,11 +170,28 @@ class Archives:
         with self.store.index.write() as db:
             db.execute("DELETE FROM leaves WHERE archive = ?", (archive.id,))
             db.execute("DELETE FROM archives WHERE id = ?", (archive.id,))
-            db.execute("DELETE FROM pins WHERE cid = ? AND name = ?", (archive.root.raw, PIN))
+            Pins(self.store).remove(archive.root, PIN)
+            self.store.journal.write(Removed(sha256))
         self.whole(archive).unlink(missing_ok=True)
 
+    def restore_blocks(self, archive: Archive) -> bool:
+        """Take a whole archive apart again, because blocks of it are missing."""
+        path = self.whole(archive)
+        if not path.exists():
+            return False
+        again = self._import(path, archive.sha256, archive.filename, None)
+        return again.root == archive.root and again.recipe == archive.recipe
+
+    def strays(self) -> Iterator[Path]:
+        """Yield files below this folder that belong to no archive, or are still arriving."""
+        yield from (self._folder / "arriving").glob("making-*")
+        for path in (self._folder / "whole").glob("??/*/*"):
+            archive = self.find(path.parent.name) if len(path.parent.name) == 64 else None
+            if archive is None or archive.filename != path.name:
+                yield path
+
     def _import(self, path: Path, sha256: str, filename: str, search: Search | None) -> Archive:
-        data, proved = _view(path), Proved(self.store.index)
+        data, proved = view(path), Proved(self.store.index)
         with Batch(self.store) as batch:
             file = published.publish(data)
             for node in file.file.nodes:
@@ -183,7 +202,10 @@ class Archives:
                 recipe = None
         with self.store.index.write() as db:
             proved.write(db)
-            _record(db, sha256, filename, file=file, recipe=recipe, now=int(self.store.clock()))
+            line = _line(sha256, filename, file, recipe)
+            self.store.journal.write(line)
+            number = record(db, line, int(self.store.clock()))
+            record_leaves(db, number, file.file.leaves)
         found = self.find(sha256)
         if found is None:
             raise NotFound(f"{filename} was removed while it came in")
@@ -213,7 +235,7 @@ class Archives:
 
     @contextmanager
     def _arriving(self) -> Iterator[Path]:
-        handle, name = tempfile.mkstemp(dir=self._folder / "arriving", suffix=".part")
+        handle, name = tempfile.mkstemp(dir=self._folder / "arriving", prefix="making-")
         os.close(handle)
         try:
             yield Path(name)
@@ -227,24 +249,34 @@ def _archive(row: tuple[int, bytes, str, int, bytes, bytes, bytes | None, int]) 
     return Archive(number, sha256.hex(), filename, size, CID(root), CID(profile), apart, used)
 
 
-def _record(
-    db: sqlite3.Connection,
-    sha256: str,
-    filename: str,
-    *,
-    file: Published,
-    recipe: CID | None,
-    now: int,
-) -> None:
-    raw = None if recipe is None else recipe.raw
-    root, profile, size = file.file.cid.raw, file.profile.cid.raw, file.file.size
+def _line(sha256: str, filename: str, file: Published, recipe: CID | None) -> Added:
+    apart = None if recipe is None else str(recipe)
+    root, profile = str(file.file.cid), str(file.profile.cid)
+    return Added(sha256, filename, file.file.size, root, profile, apart)
+
+
+def record(db: sqlite3.Connection, line: Added, now: int) -> int:
+    """Write an archive into the index and return its number."""
     (number,) = db.execute(
         "INSERT INTO archives (sha256, filename, size, root, profile, recipe, used)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (sha256) DO UPDATE SET recipe = excluded.recipe, proof = NULL RETURNING id",
-        (bytes.fromhex(sha256), filename, size, root, profile, raw, now),
+        (
+            bytes.fromhex(line.sha256),
+            line.filename,
+            line.size,
+            CID.parse(line.root).raw,
+            CID.parse(line.profile).raw,
+            None if line.recipe is None else CID.parse(line.recipe).raw,
+            now,
+        ),
     ).fetchone()
-    rows = ((leaf_key(leaf.cid), number, leaf.offset, leaf.length) for leaf in file.file.leaves)
+    return int(number)
+
+
+def record_leaves(db: sqlite3.Connection, number: int, leaves: Iterable[Leaf]) -> None:
+    """Write where the leaves of an archive lie in it."""
+    rows = ((leaf_key(leaf.cid), number, leaf.offset, leaf.length) for leaf in leaves)
     db.executemany("INSERT OR IGNORE INTO leaves VALUES (?, ?, ?, ?)", rows)
 
 
@@ -253,7 +285,7 @@ def leaf_key(cid: CID) -> bytes:
     return cid.multihash[2:18]
 
 
-def _view(path: Path) -> memoryview:
+def view(path: Path) -> memoryview:
     """Return a file's bytes, mapped."""
     if path.stat().st_size == 0:
         return memoryview(b"")

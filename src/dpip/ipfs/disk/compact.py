@@ -77,26 +77,29 @@ def _move(store: DiskBlockstore, pack: int) -> int | None:
         (last,) = db.execute("SELECT MAX(id) FROM packs").fetchone()
         if last == pack:
             db.execute("INSERT INTO packs (size) VALUES (0)")
-        taken = written = 0
+        moved: list[tuple[int, int | None]] = []
+        data: list[bytes] = []
+        taken = 0
         for number, at, length, plain, wanted, touched in rows:
             if taken >= STEP:
                 break
             taken += length
             old = store.packs.read(pack, at, length)
             again = _without_unwanted(db, number, old) if wanted < plain else None
-            if again is None:
-                ((new_pack, new_at),) = store.packs.append(db, [old])
-                db.execute(
-                    "UPDATE frames SET pack = ?, at = ? WHERE id = ?", (new_pack, new_at, number)
-                )
-                written += length
-                continue
-            encoded = [frames.encode(group) for group in groups(again)]
-            for frame, place in zip(encoded, store.packs.append(db, encoded), strict=True):
+            new = [old] if again is None else [frames.encode(group) for group in groups(again)]
+            moved += [(number, None if again is None else touched)] * len(new)
+            data += new
+            if again is not None:
+                db.execute("DELETE FROM frames WHERE id = ?", (number,))
+        for (number, touched), frame, place in zip(
+            moved, data, store.packs.append(db, data), strict=True
+        ):
+            if touched is None:
+                where = (*place, number)
+                db.execute("UPDATE frames SET pack = ?, at = ? WHERE id = ?", where)
+            else:
                 record(db, place, frames.decode(frame), touched)
-                written += len(frame)
-            db.execute("DELETE FROM frames WHERE id = ?", (number,))
-        return written
+        return sum(map(len, data))
 
 
 def _without_unwanted(db: sqlite3.Connection, number: int, data: bytes) -> list[Block] | None:

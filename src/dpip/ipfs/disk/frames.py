@@ -23,16 +23,17 @@ import zstandard
 from .. import varint
 from ..blockstore import Block
 from ..cid import CID, verify
-from ..errors import Damaged, InvalidBlock, InvalidCid
+from ..errors import Damaged, HashMismatch, InvalidBlock, InvalidCid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 MAGIC = b"dpf1"
 FIXED = 16
 GROUP = 256 * 2**10
 """Plain bytes after which a frame is closed."""
-MAX_BLOCK = 64 * 2**20
+COST = 64
+"""What a block counts for besides its bytes, so that headers stay short too."""
 PLAIN, ZSTD = 0, 1
 LEVEL = 9
 _local = threading.local()
@@ -111,6 +112,29 @@ def decompress(payload: bytes, plain_size: int) -> bytes:
         return _decompressor().decompress(payload, max_output_size=plain_size)
     except zstandard.ZstdError as error:
         raise Damaged(f"a frame cannot be decompressed: {error}") from None
+
+
+def scan(data: memoryview) -> Iterator[tuple[int, Frame]]:
+    """Yield offset and header of each good frame of a pack; search on behind a bad one."""
+    at = 0
+    while at + FIXED <= len(data):
+        try:
+            header, payload, _ = decode_lengths(bytes(data[at : at + FIXED]))
+            end = at + FIXED + header + payload
+            blocks(bytes(data[at:end]))
+            yield at, decode(bytes(data[at : at + FIXED + header]))
+            at = end
+        except (Damaged, HashMismatch):
+            at = _next_magic(data, at + 1)
+
+
+def _next_magic(data: memoryview, at: int) -> int:
+    while at < len(data):
+        found = bytes(data[at : at + 2**20]).find(MAGIC)
+        if found >= 0:
+            return at + found
+        at += 2**20 - len(MAGIC) + 1
+    return len(data)
 
 
 def blocks(data: bytes) -> list[Block]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..cid import CID
+from .journal import Pinned, Unpinned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .index import Index
+    from .store import DiskBlockstore
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,15 @@ class Pin:
 class Pins:
     """The pins of a store. All are recursive."""
 
-    def __init__(self, index: Index) -> None:
-        self._index = index
+    def __init__(self, store: DiskBlockstore) -> None:
+        self._index, self._journal = store.index, store.journal
 
     def add(self, cid: CID, name: str = "") -> None:
         """Keep `cid` and all below it; adding a pin twice is adding it once."""
         with self._index.write() as db:
-            db.execute("INSERT OR IGNORE INTO pins VALUES (?, ?)", (cid.raw, name))
+            added = db.execute("INSERT OR IGNORE INTO pins VALUES (?, ?)", (cid.raw, name))
+            if added.rowcount:
+                self._journal.write(Pinned(str(cid), name))
 
     def remove(self, cid: CID, name: str | None = None) -> bool:
         """Remove the pin of that name, or every pin of `cid`; say whether there was one."""
@@ -38,6 +41,8 @@ class Pins:
         values = (cid.raw,) if name is None else (cid.raw, name)
         with self._index.write() as db:
             gone = db.execute(f"DELETE FROM pins WHERE cid = ?{named}", values)
+            if gone.rowcount:
+                self._journal.write(Unpinned(str(cid), name))
             return gone.rowcount > 0
 
     def replace(self, name: str, cid: CID) -> None:
@@ -45,6 +50,7 @@ class Pins:
         with self._index.write() as db:
             db.execute("DELETE FROM pins WHERE name = ?", (name,))
             db.execute("INSERT INTO pins VALUES (?, ?)", (cid.raw, name))
+            self._journal.write(Unpinned(None, name), Pinned(str(cid), name))
 
     def __iter__(self) -> Iterator[Pin]:
         rows = self._index.read("SELECT cid, name FROM pins ORDER BY name, cid").fetchall()

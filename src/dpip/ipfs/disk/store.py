@@ -2,6 +2,7 @@
 
     index.sqlite      where each block lies, pins, archives
     packs/*.pack      frames of blocks, zstd-compressed, appended to
+    journal.jsonl     archives and pins, from which a lost index is made again
     whole/ab/<sha256> whole archives; their published leaves are slices of them
 
 A write appends frames to a pack, syncs it, and then commits to the index: at any instant
@@ -20,6 +21,7 @@ from ..cid import CID, RAW, verify
 from ..errors import HashMismatch, NotFound
 from . import frames
 from .index import Index, mapped
+from .journal import Journal
 from .packs import PACK, Packs
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class DiskBlockstore:
         self.folder = folder
         self.index = Index(folder / "index.sqlite")
         self.packs = Packs(folder / "packs", pack_size)
+        self.journal = Journal(folder / "journal.jsonl")
         self.clock = clock
         self._cache: OrderedDict[int, bytes] = OrderedDict()
         self._cached = 0
@@ -227,7 +230,7 @@ def groups(blocks: Iterable[Block]) -> Iterator[list[Block]]:
     for block in blocks:
         kind = block.cid.codec == RAW
         by_kind[kind].append(block)
-        sizes[kind] += len(block.data)
+        sizes[kind] += len(block.data) + frames.COST
         if sizes[kind] >= frames.GROUP:
             yield by_kind[kind]
             by_kind[kind], sizes[kind] = [], 0
