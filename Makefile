@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test fix lint types imports unit test-slow test-outside clean
+bench-serve: $(STAMP)
+	$(BIN)/python -m benchmarks.serve
+
+.PHONY: bench-serve demo test fix lint types imports unit test-slow test-outside clean
 
 $(STAMP): pyproject.toml $(wildcard setup.py)
 	$(PYTHON) -m venv $(VENV)

@@ -68,33 +68,32 @@ class FilePump:
             self._done.set_exception(error)
 
     def _step(self) -> None:
+        """Hand over bytes until the socket is full, or until it is somebody else's turn."""
         if self._done.done():
             return
+        begin = self._offset
         try:
-            if self._head:
+            while self._head:
                 self._send_head()
-            else:
+            while self._offset < self._end and self._offset - begin < STEP:
                 self._send_span()
         except (BlockingIOError, InterruptedError):
-            return
+            pass
         except (OSError, EOFError) as error:
             self.fail(self._refusal(error))
             return
-        self._progress()
+        if self._offset > begin:
+            self._progress()
         if self._offset >= self._end and not self._head:
             self._done.set_result(None)
 
     def _send_head(self) -> None:
         more = getattr(socket, "MSG_MORE", 0) if self._offset < self._end else 0
         self._head = self._head[self._out.send(self._head, more) :]
-        if not self._head:
-            self._send_span()
 
     def _send_span(self) -> None:
-        left = self._end - self._offset
-        if left <= 0:
-            return
-        sent = os.sendfile(self._out.fileno(), self._file, self._offset, min(left, STEP))
+        left = min(self._end - self._offset, STEP)
+        sent = os.sendfile(self._out.fileno(), self._file, self._offset, left)
         if sent == 0:
             raise EOFError("the file became shorter while it was sent")
         self._offset += sent
