@@ -1,0 +1,149 @@
+"""The cache: the bundles that a node holds, by RID and by type.
+
+`Cache` keeps them in SQLite: a listing is an index look-up, a write is atomic, and RIDs may
+be of any length. `BundleCache` is what a node asks of any other cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import msgspec
+
+from .bundle import Bundle, Manifest
+from .canonical import wire_form
+from .protocol.model import decode
+from .rid import RID
+from .store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from .rid import RIDType
+
+FILE_NAME = "koi.sqlite3"
+PAGE = 1000
+
+
+@runtime_checkable
+class BundleCache(Protocol):
+    """What a node needs of a cache. Every method is safe to call from any thread."""
+
+    def read(self, rid: RID) -> Bundle | None:
+        """Return the bundle, or None."""
+        ...
+
+    def write(self, bundle: Bundle) -> Bundle:
+        """Keep the bundle, in place of an older one; return it."""
+        ...
+
+    def exists(self, rid: RID) -> bool:
+        """Say whether there is a bundle of this RID."""
+        ...
+
+    def delete(self, rid: RID) -> None:
+        """Drop the bundle; nothing happens if there is none."""
+        ...
+
+    def list_rids(self, rid_types: Sequence[RIDType] | None = None) -> list[RID]:
+        """Return the RIDs held, of the types named or of all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A bundle's row without its contents. `source`: None is this node, '' unknown."""
+
+    manifest: Manifest
+    source: str | None
+    verified: bool
+
+
+class Cache:
+    """A cache in the file `koi.sqlite3` of a directory."""
+
+    def __init__(self, directory_path: Path | str = "rid_cache", *, store: Store | None = None):
+        self.directory_path = Path(directory_path)
+        self.store = store or Store(self.directory_path / FILE_NAME)
+
+    def read(self, rid: RID) -> Bundle | None:
+        """Return the bundle, or None."""
+        row = self.store.row("SELECT manifest, contents FROM bundle WHERE rid=?", (str(rid),))
+        return None if row is None else _bundle(*row)
+
+    def write(self, bundle: Bundle) -> Bundle:
+        """Keep the bundle as this node's own; durable when this returns."""
+        return self.put(bundle, source=None, verified=bundle.verified)
+
+    def put(
+        self, bundle: Bundle, *, source: str | None, verified: bool, later: bool = False
+    ) -> Bundle:
+        """Keep the bundle; who introduced a RID first stays its source."""
+        rid = bundle.rid
+        row = (str(rid), str(type(rid)), source, verified)
+        blobs = (wire_form(bundle.manifest), wire_form(bundle.contents))
+        with self.store.change(later=later) as connection:
+            connection.execute(_PUT, row + blobs)
+        return bundle
+
+    def exists(self, rid: RID) -> bool:
+        """Say whether there is a bundle of this RID."""
+        return self.store.row("SELECT 1 FROM bundle WHERE rid=?", (str(rid),)) is not None
+
+    def delete(self, rid: RID, *, later: bool = False) -> None:
+        """Drop the bundle; nothing happens if there is none."""
+        with self.store.change(later=later) as connection:
+            connection.execute("DELETE FROM bundle WHERE rid=?", (str(rid),))
+
+    def drop(self) -> None:
+        """Drop every bundle."""
+        with self.store.change() as connection:
+            connection.execute("DELETE FROM bundle")
+
+    def list_rids(self, rid_types: Sequence[RIDType] | None = None) -> list[RID]:
+        """Return the RIDs held, of the types named or of all, in order of their text."""
+        return [RID.from_string(rid) for (rid,) in self.scan("rid", rid_types)]
+
+    def record(self, rid: RID) -> Record | None:
+        """Return what is known of a bundle without reading its contents."""
+        row = self.store.row(
+            "SELECT manifest, source, verified FROM bundle WHERE rid=?", (str(rid),)
+        )
+        return None if row is None else Record(decode(row[0], Manifest), row[1], bool(row[2]))
+
+    def introduced_by(self, source: RID, rid_types: Sequence[RIDType]) -> list[RID]:
+        """Return the RIDs of some types that a node introduced."""
+        found = self.scan("rid, source", rid_types)
+        return [RID.from_string(rid) for rid, introducer in found if introducer == str(source)]
+
+    def scan(
+        self, columns: str, rid_types: Sequence[RIDType] | None = None, *, page: int = PAGE
+    ) -> Iterator[Any]:
+        """Yield rows by type and RID, a page at a time: flat memory, no lock in between."""
+        for kind in [None] if rid_types is None else sorted({str(kind) for kind in rid_types}):
+            clause, first = ("rid>?", ("",)) if kind is None else ("type=? AND rid>?", (kind, ""))
+            query = f"SELECT {columns}, rid FROM bundle WHERE {clause} ORDER BY rid LIMIT {page}"
+            rows = self.store.rows(query, first)
+            while rows:
+                for row in rows:
+                    yield row[:-1]
+                rows = self.store.rows(query, (*first[:-1], rows[-1][-1]))
+
+    def pick(self, columns: str, rids: Iterable[RID]) -> Iterator[tuple[RID, Any]]:
+        """Yield each RID with its row, or with None."""
+        query = f"SELECT {columns} FROM bundle WHERE rid=?"
+        for rid in rids:
+            yield rid, self.store.row(query, (str(rid),))
+
+
+_PUT = """
+INSERT INTO bundle (rid, type, source, verified, manifest, contents) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (rid) DO UPDATE
+SET verified=excluded.verified, manifest=excluded.manifest, contents=excluded.contents
+"""
+
+
+def _bundle(manifest: bytes, contents: bytes) -> Bundle:
+    return Bundle(decode(manifest, Manifest), msgspec.json.decode(contents))

@@ -1,0 +1,120 @@
+"""Sealing what goes out and opening what comes in: the four checks of the signed wire."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from .errors import InvalidContents, MalformedMessage, Refused
+from .protocol import wire
+from .protocol.api_models import EventsPayload
+from .protocol.errors import ErrorType
+from .protocol.model import convert
+from .protocol.node import NodeProfile
+from .signing import key_id, replay_token, verifies
+
+if TYPE_CHECKING:
+    from .identity import NodeIdentity
+    from .network.graph import NetworkGraph
+    from .rid import RID, KoiNetNode
+
+T = TypeVar("T")
+MOST_INTRODUCED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Generic[T]):
+    """A payload that passed the checks. `sender` and `token` are empty on the plain wire."""
+
+    payload: T
+    sender: KoiNetNode | None = None
+    token: bytes = b""
+
+
+class Envelopes:
+    """Seals for, and opens from, the nodes whose keys are known."""
+
+    def __init__(
+        self, identity: NodeIdentity, graph: NetworkGraph, *, allow_unsigned: bool
+    ) -> None:
+        self._identity = identity
+        self._graph = graph
+        self.allow_unsigned = allow_unsigned
+        # Keys of nodes that introduced themselves, until the pipeline has their profile.
+        self._introduced: OrderedDict[RID, str] = OrderedDict()
+
+    def seal(self, payload: bytes, target: RID, *, signature: str = "") -> tuple[bytes, str]:
+        """Return the signed message and its signature; a given signature is used again."""
+        frame = wire.OPENING + payload + wire.closing(str(self._identity.rid), str(target))
+        signature = signature or self._identity.key.sign(frame + b"}")
+        return frame + b',"signature":"%s"}' % signature.encode(), signature
+
+    def open(self, body: bytes, kind: type[T], *, expected: RID | None = None) -> Opened[T]:
+        """Check a message from outside and return what it says.
+
+        `expected` is the node that was asked, for answers. Raises MalformedMessage, or
+        Refused with unknown_node, invalid_key, invalid_signature, invalid_target, checked
+        in this order.
+        """
+        message = wire.read(body, kind)
+        envelope = message.envelope
+        if envelope is None:
+            if not self.allow_unsigned or expected is not None:
+                raise MalformedMessage("a signed message is required here")
+            return Opened(message.payload)
+        key, introduced = self._key_of(envelope.source, message.payload)
+        if key_id(key) != envelope.source.id:
+            raise Refused(ErrorType.InvalidKey)
+        if not _signed(envelope, kind, key):
+            raise Refused(ErrorType.InvalidSignature)
+        if envelope.target != str(self._identity.rid):
+            raise Refused(ErrorType.InvalidTarget)
+        if expected is not None and envelope.source != expected:
+            raise Refused(ErrorType.UnknownNode, f"{envelope.source} answered for {expected}")
+        if introduced:
+            self.introduce(envelope.source, key)
+        return Opened(message.payload, envelope.source, replay_token(envelope.signature))
+
+    def introduce(self, node: RID, key: str) -> None:
+        """Remember the key of a node that is not in the cache yet."""
+        self._introduced[node] = key
+        while len(self._introduced) > MOST_INTRODUCED:
+            self._introduced.popitem(last=False)
+
+    def key_of(self, node: KoiNetNode) -> str | None:
+        """Return the public key of a known node."""
+        profile = self._graph.get_node_profile(node)
+        if profile is not None and profile.public_key:
+            return profile.public_key
+        return self._introduced.get(node)
+
+    def _key_of(self, source: KoiNetNode, payload: Any) -> tuple[str, bool]:
+        """Return the sender's key and whether it comes from an introduction in the payload."""
+        key = self.key_of(source)
+        if key is not None:
+            return key, False
+        events = payload.events if isinstance(payload, EventsPayload) else []
+        event = wire.introduction(events, source)
+        if event is None or event.contents is None:
+            raise Refused(ErrorType.UnknownNode)
+        try:
+            profile = convert(event.contents, NodeProfile)
+        except InvalidContents:
+            raise Refused(ErrorType.UnknownNode, "the profile is not one") from None
+        if not profile.public_key:
+            raise Refused(ErrorType.InvalidKey, "the profile has no key")
+        return profile.public_key, True
+
+
+def _signed(envelope: wire.Envelope, kind: type[Any], key: str) -> bool:
+    if not replay_token(envelope.signature):
+        return False
+    try:
+        return any(
+            verifies(key, form, envelope.signature) for form in envelope.signed_forms(kind)
+        )
+    except (msgspec.MsgspecError, MalformedMessage, InvalidContents):
+        return False

@@ -1,0 +1,97 @@
+"""Who this node is: its RID, its profile and its key, made on first use and kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .bundle import Bundle
+from .errors import KoiError, UnreadableState
+from .protocol.model import decode, to_plain
+from .protocol.node import NodeProfile
+from .rid import KoiNetNode
+from .signing import PrivateKey, key_id
+
+if TYPE_CHECKING:
+    from .cache import BundleCache
+
+PASSWORD_VARIABLE = "PRIV_KEY_PASSWORD"  # noqa: S105 (the variable's name, as the reference has it)
+
+
+class _Kept(msgspec.Struct):
+    rid: KoiNetNode
+    profile: NodeProfile
+
+
+class NodeIdentity:
+    """The node's `rid`, `profile` and `bundle`.
+
+    The identity file is JSON, `{"rid", "profile"}`. The key lies beside it, same name,
+    `.pem`. A new RID ends in the hash of the key, which both wires accept; a RID with a
+    UUID in a file of protocol 1.0 is kept, and that node speaks the plain wire only.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        profile: NodeProfile,
+        cache: BundleCache,
+        file_path: str | Path = "identity.json",
+        *,
+        key_path: str | Path | None = None,
+        key_password: str | None = None,
+    ) -> None:
+        self.name = name
+        self._path = Path(file_path)
+        self._cache = cache
+        self.key = self._open_key(Path(key_path or self._path.with_suffix(".pem")), key_password)
+        self.profile = dataclasses.replace(profile, public_key=self.key.public_text)
+        self.rid = self._kept_rid() or self.key.node_rid(name)
+        self.signs = self.rid.id == key_id(self.key.public_text)
+        if not self.signs:
+            self.profile = dataclasses.replace(profile, public_key=None)
+        self._keep()
+
+    @property
+    def bundle(self) -> Bundle:
+        """The node's own bundle: the cached one, or a new one if the profile has changed."""
+        contents = self.profile.contents()
+        cached = self._cache.read(self.rid)
+        if cached is not None and cached.contents == contents:
+            return cached
+        return Bundle.generate(self.rid, contents)
+
+    def _open_key(self, path: Path, password: str | None) -> PrivateKey:
+        password = password or os.environ.get(PASSWORD_VARIABLE) or None
+        if path.exists():
+            return PrivateKey.load(path, password)
+        key = PrivateKey.generate()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            key.save(path, password)
+        except OSError as error:
+            raise UnreadableState(f"cannot write {path}: {error}") from None
+        return key
+
+    def _kept_rid(self) -> KoiNetNode | None:
+        try:
+            return decode(self._path.read_bytes(), _Kept).rid
+        except FileNotFoundError:
+            return None
+        except (OSError, KoiError) as error:
+            raise UnreadableState(f"{self._path}: {error}") from None
+
+    def _keep(self) -> None:
+        text = msgspec.json.format(
+            msgspec.json.encode({"rid": str(self.rid), "profile": to_plain(self.profile)})
+        )
+        partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.partial")
+        try:
+            partial.write_bytes(text)
+            partial.replace(self._path)
+        except OSError as error:
+            raise UnreadableState(f"cannot write {self._path}: {error}") from None

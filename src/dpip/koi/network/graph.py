@@ -1,0 +1,204 @@
+"""The nodes and edges that this node knows of, as a directed graph. No I/O but the cache.
+
+Edges point the way that events flow: from `source` to `target`. The graph is built once
+from the cache and then updated in place; contents that are not a profile are no part of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from ..errors import InvalidContents
+from ..protocol.edge import EdgeProfile, EdgeStatus
+from ..protocol.model import convert
+from ..protocol.node import NodeProfile
+from ..rid import RID, KoiNetEdge, KoiNetNode, RIDType
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
+    from ..cache import BundleCache
+
+Direction = Literal["in", "out"]
+
+
+class _Identity(Protocol):
+    @property
+    def rid(self) -> KoiNetNode: ...
+
+
+class DirectedGraph:
+    """A view of the graph, with the vocabulary of networkx for reading."""
+
+    def __init__(self, nodes: dict[KoiNetNode, NodeProfile], edges: _Edges) -> None:
+        self._nodes = nodes
+        self._edges = edges
+
+    @property
+    def nodes(self) -> list[KoiNetNode]:
+        """Every node that has a profile or an edge."""
+        ends = [end for pair in list(self._edges) for end in pair]
+        return list(dict.fromkeys([*self._nodes, *ends]))
+
+    @property
+    def edges(self) -> _Edges:
+        """(source, target) to `{"rid": edge RID}`."""
+        return dict(self._edges)
+
+    def successors(self, node: KoiNetNode) -> Iterator[KoiNetNode]:
+        """Yield the subscribers of a node."""
+        return iter([target for source, target in list(self._edges) if source == node])
+
+    def predecessors(self, node: KoiNetNode) -> Iterator[KoiNetNode]:
+        """Yield the nodes that a node is subscribed to."""
+        return iter([source for source, target in list(self._edges) if target == node])
+
+    def has_node(self, node: KoiNetNode) -> bool:
+        """Say whether the node is known."""
+        return node in self._nodes or node in self.nodes
+
+    def has_edge(self, source: KoiNetNode, target: KoiNetNode) -> bool:
+        """Say whether events flow from `source` to `target`."""
+        return (source, target) in self._edges
+
+    def __contains__(self, node: object) -> bool:
+        return node in self.nodes
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+
+_Edges = dict[tuple[KoiNetNode, KoiNetNode], dict[str, KoiNetEdge]]
+
+
+class NetworkGraph:
+    """Look-ups over the graph; `dg` is the graph itself."""
+
+    def __init__(self, cache: BundleCache, identity: _Identity) -> None:
+        self._cache = cache
+        self._identity = identity
+        self._nodes: dict[KoiNetNode, NodeProfile] = {}
+        self._edges: dict[KoiNetEdge, EdgeProfile] = {}
+        self._pairs: _Edges = {}
+        self.dg = DirectedGraph(self._nodes, self._pairs)
+
+    def generate(self) -> None:
+        """Build the graph anew from the cache."""
+        self._nodes.clear()
+        self._edges.clear()
+        self._pairs.clear()
+        for rid in self._cache.list_rids([KoiNetNode, KoiNetEdge]):
+            bundle = self._cache.read(rid)
+            if bundle is not None:
+                self.apply(rid, bundle.contents)
+
+    def apply(self, rid: RID, contents: dict[str, Any] | None) -> None:
+        """Take over one change of the cache; None means that the object is gone."""
+        if isinstance(rid, KoiNetNode):
+            profile = None if contents is None else _profile(contents, NodeProfile)
+            if profile is None:
+                self._nodes.pop(rid, None)
+            else:
+                self._nodes[rid] = profile
+        elif isinstance(rid, KoiNetEdge):
+            self._unlink(rid)
+            edge = None if contents is None else _profile(contents, EdgeProfile)
+            if edge is not None:
+                self._edges[rid] = edge
+                self._pairs[edge.source, edge.target] = {"rid": rid}
+
+    def _unlink(self, rid: KoiNetEdge) -> None:
+        old = self._edges.pop(rid, None)
+        if old is not None and self._pairs.get((old.source, old.target), {}).get("rid") == rid:
+            del self._pairs[old.source, old.target]
+
+    def get_edges(self, direction: Direction | None = None) -> list[KoiNetEdge]:
+        """Return this node's edges: those that bring events ("in"), carry them ("out"), all."""
+        me = self._identity.rid
+        found = []
+        for (source, target), data in list(self._pairs.items()):
+            if (direction != "in" and source == me) or (direction != "out" and target == me):
+                found.append(data["rid"])
+        return found
+
+    def get_neighbors(
+        self,
+        direction: Direction | None = None,
+        status: EdgeStatus | None = None,
+        allowed_type: RIDType | None = None,
+    ) -> list[KoiNetNode]:
+        """Return the nodes at the other end of this node's edges, each once.
+
+        `status` and `allowed_type` keep only edges of that status, or that carry that type.
+        """
+        me = self._identity.rid
+        neighbors: dict[KoiNetNode, None] = {}
+        for rid in self.get_edges(direction):
+            edge = self._edges.get(rid)
+            if edge is None or (status and edge.status != status):
+                continue
+            if allowed_type is not None and allowed_type not in edge.rid_types:
+                continue
+            neighbors[edge.target if edge.source == me else edge.source] = None
+        return list(neighbors)
+
+    def get_node_profile(self, rid: KoiNetNode) -> NodeProfile | None:
+        """Return what a node says about itself, if it is known."""
+        return self._nodes.get(rid)
+
+    def get_edge_profile(
+        self,
+        rid: KoiNetEdge | None = None,
+        source: KoiNetNode | None = None,
+        target: KoiNetNode | None = None,
+    ) -> EdgeProfile | None:
+        """Return an edge by its RID or by its two ends, if it is known."""
+        if rid is None and source is not None and target is not None:
+            rid = self.edge_between(source, target)
+        return None if rid is None else self._edges.get(rid)
+
+    def edge_between(self, source: KoiNetNode, target: KoiNetNode) -> KoiNetEdge | None:
+        """Return the RID of the edge from one node to another."""
+        data = self._pairs.get((source, target))
+        return None if data is None else data["rid"]
+
+    def edges_of(self, node: KoiNetNode) -> list[KoiNetEdge]:
+        """Return every known edge that touches a node."""
+        return [rid for rid, edge in list(self._edges.items()) if node in (edge.source, edge.target)]
+
+    def profiles(self) -> list[tuple[KoiNetNode, NodeProfile]]:
+        """Return every known node with its profile."""
+        return list(self._nodes.items())
+
+    @property
+    def keyed(self) -> Container[KoiNetNode]:
+        """The nodes that sign: those with a key in their profile, or in their RID."""
+        return _Keyed(self._nodes)
+
+    def node_at(self, url: str) -> KoiNetNode | None:
+        """Return the node that claims a base URL."""
+        wanted = url.rstrip("/")
+        for rid, profile in self.profiles():
+            if (profile.base_url or "").rstrip("/") == wanted:
+                return rid
+        return None
+
+
+class _Keyed:
+    __slots__ = ("_nodes",)
+
+    def __init__(self, nodes: dict[KoiNetNode, NodeProfile]) -> None:
+        self._nodes = nodes
+
+    def __contains__(self, node: object) -> bool:
+        if not isinstance(node, KoiNetNode):
+            return False
+        profile = self._nodes.get(node)
+        return node.names_key or (profile is not None and profile.public_key is not None)
+
+
+def _profile(contents: dict[str, Any], kind: type[Any]) -> Any:
+    try:
+        return convert(contents, kind)
+    except InvalidContents:
+        return None

@@ -1,0 +1,243 @@
+"""`node.network`: everything that a node does with other nodes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..bundle import Bundle, Manifest
+from ..errors import KoiError, UnreachablePeer
+from ..protocol.api_models import (
+    BundlesPayload,
+    EventsPayload,
+    FetchBundles,
+    FetchManifests,
+    ManifestsPayload,
+    PollEvents,
+)
+from ..protocol.consts import FETCH_BUNDLES_PATH, FETCH_MANIFESTS_PATH, POLL_EVENTS_PATH
+from ..protocol.edge import EdgeType
+from ..protocol.event import Event, ReceivedEvent
+from ..protocol.model import decode
+from ..protocol.node import NodeType
+from ..rid import RID, KoiNetNode, RIDType
+from .caller import RECEIVED_HEADER, SEQUENCE_HEADER, Caller, Peer
+from .catch_up import CatchUp
+from .contact import Contact, introduce
+from .delivery import Delivery
+from .request_handler import RequestHandler
+from .response_handler import ResponseHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..cache import BundleCache
+    from ..envelopes import Envelopes
+    from ..identity import NodeIdentity
+    from ..outbox import Outbox
+    from ..processor.knowledge_object import KnowledgeObject
+    from .background import Runner
+    from .graph import NetworkGraph
+    from .transport import Transport
+
+logger = logging.getLogger(__name__)
+
+
+class NetworkInterface:
+    """Queues, requests and the graph; `contact` is whom this node introduces itself to."""
+
+    def __init__(
+        self,
+        *,
+        identity: NodeIdentity,
+        cache: BundleCache,
+        graph: NetworkGraph,
+        envelopes: Envelopes,
+        outbox: Outbox,
+        transport: Transport,
+        runner: Runner,
+        contact: Contact | None = None,
+    ) -> None:
+        self.identity = identity
+        self.cache = cache
+        self.graph = graph
+        self.outbox = outbox
+        self.runner = runner
+        self.transport = transport
+        self.contact = contact
+        self.first_contact = None if contact is None else contact.url
+        known = {} if contact is None or contact.rid is None else {contact.rid: contact.url}
+        self.caller = Caller(identity, graph, envelopes, transport, contacts=known)
+        self.delivery = Delivery(outbox, self.caller, runner)
+        self.request_handler = RequestHandler(self.caller, runner)
+        self.response_handler = ResponseHandler(cache)
+        self.on_found: Callable[[list[KnowledgeObject]], None] | None = None
+        self._received: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Deliver what an earlier run left, and introduce this node if it knows nobody."""
+        self.delivery.wake_all()
+        if self.contact is not None and not self.graph.get_neighbors():
+            self.runner.spawn(introduce(self.contact, self.caller, self.runner))
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Deliver for at most `timeout` seconds more; the rest stays queued."""
+        deadline = time.monotonic() + timeout
+        while self.delivery.busy and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.delivery.stop()
+        try:
+            self.runner.call(self.transport.close())
+        finally:
+            self.runner.close()
+
+    def push_event_to(self, event: Event, node: KoiNetNode, flush: bool = False) -> None:
+        """Queue an event for a node, which is called or polls, as its edge or profile says."""
+        self.outbox.push(event.signed_form(), [node])
+        if flush:
+            self.flush_webhook_queue(node)
+        else:
+            self.delivery.wake([node])
+
+    def flush_poll_queue(self, node: KoiNetNode, limit: int = 0) -> list[Event]:
+        """Return the events queued for a node that polls.
+
+        They stay queued until the next call confirms that the answer arrived.
+        """
+        batch = self.outbox.hand_out(node, limit)
+        return [] if batch is None else [decode(event, Event) for event in batch.events]
+
+    def flush_webhook_queue(self, node: RID) -> None:
+        """Deliver what is queued for a FULL node now; what fails stays queued."""
+        if not isinstance(node, KoiNetNode) or not self.delivery.is_webhook(node):
+            return
+
+        async def deliver() -> None:
+            try:
+                while await self.delivery.deliver(node):
+                    pass
+            except KoiError as error:
+                logger.info("cannot deliver to %s: %s", node, error)
+
+        self.runner.call(deliver())
+        self.delivery.wake([node])
+
+    def get_state_providers(self, rid_type: RIDType) -> list[KoiNetNode]:
+        """Return the FULL nodes that answer state queries about a type."""
+        return [
+            rid
+            for rid, profile in self.graph.profiles()
+            if profile.node_type == NodeType.FULL
+            and rid_type in profile.provides.state
+            and rid != self.identity.rid
+        ]
+
+    def fetch_remote_bundle(self, rid: RID) -> Bundle | None:
+        """Return the bundle from the first state provider that has it, or None."""
+        return self.runner.call(self.find_bundle(rid, None))
+
+    def fetch_remote_manifest(self, rid: RID) -> Manifest | None:
+        """Return the manifest from the first state provider that has it, or None."""
+        return self.runner.call(self.find_manifest(rid, None))
+
+    async def find_bundle(self, rid: RID, sender: KoiNetNode | None) -> Bundle | None:
+        """Ask the sender, or the state providers, for a bundle."""
+        for node in self._holders(rid, sender):
+            answer = await self._try(node, FETCH_BUNDLES_PATH, FetchBundles([rid]), BundlesPayload)
+            for bundle in answer.bundles if answer else ():
+                if bundle.rid == rid:
+                    return bundle
+        return None
+
+    async def find_manifest(self, rid: RID, sender: KoiNetNode | None) -> Manifest | None:
+        """Ask the sender, or the state providers, for a manifest."""
+        request = FetchManifests(rids=[rid])
+        for node in self._holders(rid, sender):
+            answer = await self._try(node, FETCH_MANIFESTS_PATH, request, ManifestsPayload)
+            for manifest in answer.manifests if answer else ():
+                if manifest.rid == rid:
+                    return manifest
+        return None
+
+    def _holders(self, rid: RID, sender: KoiNetNode | None) -> list[KoiNetNode]:
+        profile = None if sender is None else self.graph.get_node_profile(sender)
+        if sender is not None and profile is not None and profile.node_type == NodeType.FULL:
+            return [sender]
+        return self.get_state_providers(type(rid))
+
+    async def _try(self, node: KoiNetNode, path: str, request: Any, kind: type[Any]) -> Any:
+        try:
+            peer = await self.caller.peer(node, None)
+            return await self.caller.ask(peer, path, request, kind)
+        except KoiError as error:
+            logger.info("%s: %s", node, error)
+            return None
+
+    def catch_up(self, node: KoiNetNode, rid_types: Sequence[RIDType]) -> None:
+        """Compare a node's state with the cache, on the side, and queue the differences."""
+        if self.on_found is not None:
+            work = CatchUp(self.cache, self.caller, self.on_found)
+            self.runner.spawn(work.run(node, rid_types))
+
+    def poll_neighbors(self) -> list[Event]:
+        """Take the events that neighbours, or else the first contact, have queued for us."""
+        return [event for _, events in self.poll() for event in events]
+
+    def poll(self) -> list[tuple[KoiNetNode | None, list[Event]]]:
+        """Poll every neighbour that queues for us, at once; nodes that fail are left out."""
+        return self.runner.call(self._poll_all())
+
+    async def _poll_all(self) -> list[tuple[KoiNetNode | None, list[Event]]]:
+        import asyncio
+
+        work = [self._poll_one(node, url) for node, url in self._polled()]
+        answers = await asyncio.gather(*work) if len(work) > 1 else [await one for one in work]
+        return [answer for answer in answers if answer[1]]
+
+    def _polled(self) -> Sequence[tuple[KoiNetNode | None, str | None]]:
+        partial = self.identity.profile.node_type == NodeType.PARTIAL
+        found: list[tuple[KoiNetNode | None, str | None]] = []
+        for node in self.graph.get_neighbors():
+            profile = self.graph.get_node_profile(node)
+            edge = self.graph.get_edge_profile(source=node, target=self.identity.rid)
+            asks = partial or (edge is not None and edge.edge_type == EdgeType.POLL)
+            if asks and profile is not None and profile.node_type == NodeType.FULL:
+                found.append((node, None))
+        if not found and self.contact is not None and partial:
+            found.append((self.contact.rid, self.contact.url))
+        return found
+
+    async def _poll_one(
+        self, node: KoiNetNode | None, url: str | None
+    ) -> tuple[KoiNetNode | None, list[Event]]:
+        try:
+            peer = await self.caller.peer(node, url)
+            sender = peer.rid if peer.signed else None
+            return sender, [
+                ReceivedEvent(e.rid, e.event_type, e.manifest, e.contents, sender=sender)
+                for e in await self._poll_peer(peer)
+            ]
+        except UnreachablePeer as error:
+            logger.info("cannot poll %s: %s", node or url, error)
+        except KoiError as error:
+            logger.warning("cannot poll %s: %s", node or url, error)
+            if getattr(error, "code", "") == "unknown_node":
+                await self._introduce_again(node, url)
+        return node, []
+
+    async def _introduce_again(self, node: KoiNetNode | None, url: str | None) -> None:
+        try:
+            await self.caller.introduce(await self.caller.peer(node, url))
+        except KoiError as error:
+            logger.info("cannot introduce this node to %s: %s", node or url, error)
+
+    async def _poll_peer(self, peer: Peer) -> list[Event]:
+        headers = {RECEIVED_HEADER: self._received.get(peer.url, "0")}
+        answer, http = await self.caller.exchange(
+            peer, POLL_EVENTS_PATH, PollEvents(), EventsPayload, headers=headers
+        )
+        epoch, _, span = http.headers.get(SEQUENCE_HEADER, "").rpartition(":")
+        if epoch and span.partition("-")[2].isdigit():
+            self._received[peer.url] = f"{epoch}:{span.partition('-')[2]}"
+        return answer.events

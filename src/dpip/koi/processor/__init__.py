@@ -1,0 +1,1 @@
+"""The knowledge processing pipeline: objects, handlers, phases, and what drives them."""

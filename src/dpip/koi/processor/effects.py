@@ -1,0 +1,145 @@
+"""What the pipeline asks for, done: reading, fetching, storing, queueing, judging."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..cache import Cache, Record
+from ..protocol.event import EventType
+from ..rid import KoiNetEdge, KoiNetNode
+from .knowledge_object import KnowledgeObject, KnowledgeSource
+from .policy import ANONYMOUS, Facts, Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from ..bundle import Bundle
+    from ..cache import BundleCache
+    from ..inbox import Inbox, Item
+    from ..network.interface import NetworkInterface
+    from ..outbox import Outbox
+    from ..rid import RID
+    from ..store import Store
+    from ..tombstones import Tombstones
+    from .pipeline import Broadcast, Fetch
+
+
+class Effects:
+    """The driver's hands. Changes wait for `commit`, except in caches of other make."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        cache: BundleCache,
+        network: NetworkInterface,
+        inbox: Inbox,
+        outbox: Outbox,
+        tombstones: Tombstones,
+        policy: Policy,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.policy = policy
+        self._store = store
+        self._cache = cache
+        self._network = network
+        self._inbox = inbox
+        self._outbox = outbox
+        self._tombstones = tombstones
+        self.clock = clock
+        self._to_wake: set[KoiNetNode] = set()
+
+    def admits(self, kobj: KnowledgeObject) -> bool:
+        """Ask the policy whether an external object may go on."""
+        if kobj.source == KnowledgeSource.Internal:
+            return True
+        record = self.record(kobj.rid)
+        edge = None
+        if isinstance(kobj.rid, KoiNetEdge):
+            edge = self._network.graph.get_edge_profile(rid=kobj.rid)
+        facts = Facts(
+            now=self.clock(),
+            me=self._network.identity.rid,
+            record=record,
+            forgotten=self._tombstones.stamp(kobj.rid, kobj.sender),
+            edge=edge,
+            keyed=self._network.graph.keyed,
+        )
+        if not self.policy.admits(kobj, facts):
+            return False
+        if record is None and kobj.event_type == EventType.FORGET:
+            self._note_early_forget(kobj)
+        return True
+
+    def _note_early_forget(self, kobj: KnowledgeObject) -> None:
+        if kobj.manifest is not None and not isinstance(kobj.rid, KoiNetNode):
+            sender = ANONYMOUS if kobj.sender is None else str(kobj.sender)
+            stamp = kobj.manifest.timestamp
+            self._tombstones.bury(kobj.rid, stamp, sender=sender, later=True)
+
+    def record(self, rid: RID) -> Record | None:
+        """Return what the cache holds of a RID, without its contents."""
+        if isinstance(self._cache, Cache):
+            return self._cache.record(rid)
+        bundle = self._cache.read(rid)
+        return None if bundle is None else Record(bundle.manifest, None, True)
+
+    def read(self, effect: Fetch) -> Any:
+        """Return a part from the cache, or None."""
+        bundle = self._cache.read(effect.rid)
+        return bundle.manifest if bundle and effect.what == "manifest" else bundle
+
+    async def fetch(self, effect: Fetch) -> Any:
+        """Return a part from another node, or None."""
+        if effect.what == "manifest":
+            return await self._network.find_manifest(effect.rid, effect.sender)
+        return await self._network.find_bundle(effect.rid, effect.sender)
+
+    def store(self, kobj: KnowledgeObject, item: Item) -> None:
+        """Write to the cache or delete from it, and note in the queue that it is done."""
+        bundle = kobj.bundle
+        if bundle is None:
+            return
+        with self._store.change(later=True) as connection:
+            if kobj.normalized_event_type == EventType.FORGET:
+                self._delete(bundle)
+            else:
+                self._write(kobj, bundle)
+            if item.id:
+                item.kobj = kobj
+                self._inbox.update(item, connection=connection)
+        forgotten = kobj.normalized_event_type == EventType.FORGET
+        self._network.graph.apply(kobj.rid, None if forgotten else bundle.contents)
+
+    def _delete(self, bundle: Bundle) -> None:
+        rid = bundle.rid
+        if isinstance(self._cache, Cache):
+            self._cache.delete(rid, later=True)
+        else:
+            self._cache.delete(rid)
+        self._tombstones.bury(rid, bundle.manifest.timestamp, later=True)
+
+    def _write(self, kobj: KnowledgeObject, bundle: Bundle) -> None:
+        if not isinstance(self._cache, Cache):
+            self._cache.write(bundle)
+            return
+        source = None
+        if kobj.source == KnowledgeSource.External:
+            source = ANONYMOUS if kobj.sender is None else str(kobj.sender)
+        self._cache.put(bundle, source=source, verified=kobj.verified, later=True)
+
+    def broadcast(self, effect: Broadcast, kobj: KnowledgeObject) -> None:
+        """Queue the event for its targets; what is not verified stays here."""
+        if not kobj.verified:
+            return
+        targets = effect.targets - {self._network.identity.rid}
+        self._outbox.push(effect.event.signed_form(), targets, later=True)
+        self._to_wake |= targets
+
+    def commit(self) -> None:
+        """Make everything so far durable, then let the deliveries begin."""
+        self._store.commit()
+        if self._to_wake:
+            targets, self._to_wake = self._to_wake, set()
+            self._network.delivery.wake(targets)

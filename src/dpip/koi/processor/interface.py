@@ -1,0 +1,343 @@
+"""`node.processor`: the queue, the handlers, and what performs the pipeline's effects.
+
+One object at a time is processed, in the order of the queue. The exception is an object
+whose missing parts have to come from another node: it is set aside until they do, and with
+it whatever is queued for the same RID, while the rest goes on. Its effects become durable
+together with its leaving the queue, so a process that is killed repeats whole objects.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ..bundle import Bundle, Manifest
+from ..canonical import matches
+from ..errors import KoiError
+from ..inbox import Inbox, Item
+from ..protocol.event import Event
+from ..rid import RID, KoiNetNode, RIDType
+from .default_handlers import STANDARD_HANDLERS
+from .effects import Effects
+from .handler import HandlerType, KnowledgeHandler, StopChain
+from .knowledge_object import KnowledgeEventType, KnowledgeObject, KnowledgeSource
+from .pipeline import Broadcast, Effect, Fetch, Run, Store, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..cache import BundleCache
+    from ..identity import NodeIdentity
+    from ..network.interface import NetworkInterface
+    from .handler import HandlerFunction
+
+logger = logging.getLogger(__name__)
+
+COMMIT_EVERY = 64
+
+
+@dataclass(slots=True)
+class _Job:
+    """One object on its way: `mine` is set once a handler that is not ours has seen it."""
+
+    item: Item
+    sender: KoiNetNode | None
+    run: Run
+    mine: bool = False
+
+
+class ProcessorInterface:
+    """Queues knowledge and runs it through the pipeline, on a thread of its own if asked."""
+
+    worker_thread: threading.Thread | None = None
+
+    def __init__(
+        self,
+        cache: BundleCache,
+        network: NetworkInterface,
+        identity: NodeIdentity,
+        use_kobj_processor_thread: bool,
+        default_handlers: Sequence[KnowledgeHandler] = (),
+        *,
+        inbox: Inbox,
+        effects: Effects,
+    ) -> None:
+        self.cache = cache
+        self.network = network
+        self.identity = identity
+        self.use_kobj_processor_thread = use_kobj_processor_thread
+        self.rid_types_of_interest: list[RIDType] | None = [KoiNetNode]
+        self.failures = 0
+        self._inbox = inbox
+        self._effects = effects
+        self._handlers: dict[HandlerType, list[KnowledgeHandler]] = {h: [] for h in HandlerType}
+        for handler in default_handlers:
+            self.add_handler(handler)
+        self._changed = threading.Condition()
+        self._turn = threading.RLock()
+        self._returned: deque[tuple[_Job, Any]] = deque()
+        self._aside: dict[RID, deque[Item]] = {}
+        self._busy_thread: int | None = None
+        self._uncommitted = 0
+        self._stopping = False
+
+    # Handlers
+
+    @property
+    def handlers(self) -> list[KnowledgeHandler]:
+        """All handlers, by phase and in their order."""
+        return [handler for phase in self._handlers.values() for handler in phase]
+
+    def add_handler(self, handler: KnowledgeHandler) -> None:
+        """Add a handler after those of its phase."""
+        self._handlers[handler.handler_type].append(handler)
+
+    def register_handler(
+        self,
+        handler_type: HandlerType,
+        rid_types: Sequence[RIDType] | None = None,
+        source: KnowledgeSource | None = None,
+        event_types: Sequence[KnowledgeEventType] | None = None,
+    ) -> Callable[[HandlerFunction], HandlerFunction]:
+        """Make the decorated function a handler of this node."""
+
+        def decorator(func: HandlerFunction) -> HandlerFunction:
+            self.add_handler(KnowledgeHandler(func, handler_type, rid_types, source, event_types))
+            return func
+
+        return decorator
+
+    def now(self) -> datetime:
+        """Return this moment, by the node's clock."""
+        return self._effects.clock()
+
+    def cached_manifest(self, rid: RID) -> Manifest | None:
+        """Return what the cache holds of a RID, without its contents."""
+        record = self._effects.record(rid)
+        return None if record is None else record.manifest
+
+    # The queue
+
+    def handle(
+        self,
+        rid: RID | None = None,
+        manifest: Manifest | None = None,
+        bundle: Bundle | None = None,
+        event: Event | None = None,
+        kobj: KnowledgeObject | None = None,
+        event_type: KnowledgeEventType = None,
+        source: KnowledgeSource = KnowledgeSource.Internal,
+        sender: KoiNetNode | None = None,
+    ) -> None:
+        """Queue one piece of knowledge; it is safe in the database when this returns.
+
+        Raises QueueFull when too much waits already, KoiError when nothing was given.
+        """
+        found = kobj
+        if event is not None:
+            found = KnowledgeObject.from_event(event, source)
+            found.sender = sender or getattr(event, "sender", None)
+        elif bundle is not None:
+            found = KnowledgeObject.from_bundle(bundle, event_type, source)
+        elif manifest is not None:
+            found = KnowledgeObject.from_manifest(manifest, event_type, source)
+        elif rid is not None:
+            found = KnowledgeObject.from_rid(rid, event_type, source)
+        if found is None:
+            raise KoiError("one of rid, manifest, bundle, event or kobj is needed")
+        found.sender = found.sender or sender
+        self.accept([found])
+
+    def accept(self, kobjs: Sequence[KnowledgeObject], *, later: bool = False) -> None:
+        """Queue many objects with one commit; `later` leaves that to the caller."""
+        inside = self._busy_thread == threading.get_ident()
+        self._inbox.add(kobjs, later=later or inside)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the worker look at the queue."""
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def queue_size(self) -> int:
+        """How many objects were accepted and are not processed yet."""
+        return self._inbox.size
+
+    # Processing
+
+    def start(self) -> None:
+        """Start the worker thread, if this processor has one."""
+        self._stopping = False
+        if self.use_kobj_processor_thread and self.worker_thread is None:
+            self.worker_thread = threading.Thread(
+                target=self._work, name="koi-processor", daemon=True
+            )
+            self.worker_thread.start()
+
+    def stop(self) -> None:
+        """Finish the object at hand and stop; what is queued stays queued."""
+        self._stopping = True
+        self.wake()
+        if self.worker_thread is not None:
+            self.worker_thread.join()
+            self.worker_thread = None
+        with self._turn:
+            self._commit()
+
+    def flush_kobj_queue(self, timeout: float | None = None) -> None:
+        """Process everything in the queue, or wait for the worker thread to have done so."""
+        if self._busy_thread == threading.get_ident():
+            return
+        if self.worker_thread is not None:
+            with self._changed:
+                self._changed.wait_for(lambda: self._inbox.size == 0 or self._stopping, timeout)
+            return
+        while True:
+            with self._turn:
+                idle = not self._step()
+                if idle:
+                    self._commit()
+            if idle and not self._wait_for_returned():
+                return
+
+    def process_kobj(self, kobj: KnowledgeObject) -> None:
+        """Run one object through the pipeline here and now, past the queue."""
+        with self._turn:
+            job = self._job(Item(0, kobj))
+            value: Any = None
+            while isinstance(effect := self._advance(job, value), Fetch):
+                value = self.network.runner.call(self._effects.fetch(effect))
+            self._commit()
+
+    def _work(self) -> None:
+        while not self._stopping:
+            try:
+                with self._turn:
+                    busy = self._step()
+                    if not busy:
+                        self._commit()
+            except KoiError:
+                logger.exception("the queue cannot be processed, trying again")
+                busy = False
+            if not busy:
+                with self._changed:
+                    if not self._returned and not self._inbox.waiting and not self._stopping:
+                        self._changed.notify_all()
+                        self._changed.wait(1.0)
+
+    def _wait_for_returned(self) -> bool:
+        """Wait for what other nodes were asked for; say whether there is work to do."""
+        with self._changed:
+            while self._aside and not self._returned and not self._inbox.waiting:
+                self._changed.wait(1.0)
+            return bool(self._returned or self._inbox.waiting)
+
+    def _step(self) -> bool:
+        """Process one object, or go on with one; say whether there was one."""
+        if self._returned:
+            job, value = self._returned.popleft()
+            self._drive(job, value)
+            return True
+        item = self._inbox.take()
+        if item is None:
+            return False
+        if item.kobj.rid in self._aside:
+            self._aside[item.kobj.rid].append(item)
+        else:
+            self._drive(self._job(item), None)
+        return True
+
+    def _job(self, item: Item) -> _Job:
+        job = _Job(item, item.kobj.sender, iter(()))  # type: ignore[arg-type]
+
+        def chain(phase: HandlerType, kobj: KnowledgeObject) -> KnowledgeObject | StopChain:
+            return self._chain(job, phase, kobj)
+
+        job.run = run(item.kobj, chain, self._effects.admits, stored=item.stored)
+        return job
+
+    def _chain(
+        self, job: _Job, phase: HandlerType, kobj: KnowledgeObject
+    ) -> KnowledgeObject | StopChain:
+        if phase is HandlerType.Bundle and kobj.source == KnowledgeSource.External:
+            manifest = kobj.manifest
+            kobj.verified = manifest is not None and matches(kobj.contents, manifest.sha256_hash)
+        for handler in self._handlers[phase]:
+            if not handler.wants(kobj):
+                continue
+            job.mine = job.mine or handler not in STANDARD_HANDLERS
+            result = handler.func(self, kobj)
+            if isinstance(result, StopChain):
+                return result
+            if isinstance(result, KnowledgeObject):
+                kobj = result
+        return kobj
+
+    def _drive(self, job: _Job, value: Any) -> None:
+        effect = self._advance(job, value)
+        if isinstance(effect, Fetch):
+            self._aside.setdefault(job.item.kobj.rid, deque())
+            self.network.runner.spawn(self._obtain(job, effect))
+            return
+        waiting = self._aside.pop(job.item.kobj.rid, deque())
+        while waiting and job.item.kobj.rid not in self._aside:
+            self._drive(self._job(waiting.popleft()), None)
+        if waiting:
+            self._aside[job.item.kobj.rid].extend(waiting)
+
+    async def _obtain(self, job: _Job, effect: Fetch) -> None:
+        value = None
+        try:
+            value = await self._effects.fetch(effect)
+        finally:
+            self._returned.append((job, value))
+            self.wake()
+
+    def _advance(self, job: _Job, value: Any) -> Effect | None:
+        """Run until another node has to be asked, which is returned, or to the end."""
+        before, self._busy_thread = self._busy_thread, threading.get_ident()
+        try:
+            effect = job.run.send(value)
+            while True:
+                match effect:
+                    case Fetch(origin="network"):
+                        return effect
+                    case Fetch():
+                        value = self._effects.read(effect)
+                    case Store(kobj):
+                        value = self._effects.store(kobj, job.item)
+                    case Broadcast():
+                        value = self._effects.broadcast(effect, job.item.kobj)
+                effect = job.run.send(value)
+        except StopIteration:
+            pass
+        except Exception:  # noqa: BLE001 (handlers are other people's code)
+            self.failures += 1
+            logger.exception("processing of %s failed", job.item.kobj.rid)
+        finally:
+            self._busy_thread = before
+        self._finish(job)
+        return None
+
+    def _finish(self, job: _Job) -> None:
+        if job.item.id:
+            self._inbox.finish(job.item, sender=job.sender)
+        self._uncommitted += 1
+        if job.mine or self._uncommitted >= COMMIT_EVERY:
+            self._commit()
+
+    def _commit(self) -> None:
+        self._uncommitted = 0
+        self._effects.commit()
+        if self._inbox.size == 0:
+            self.wake()
+
+
+def utc_now() -> datetime:
+    """Return this moment; the default clock."""
+    return datetime.now(UTC)

@@ -1,0 +1,92 @@
+"""What all models of the protocol share: one way in, one way out.
+
+Models are plain dataclasses, read and written by msgspec. A program that uses FastAPI or
+pydantic can put them into its routes and models all the same: the hooks below build
+pydantic's schema when, and only when, pydantic asks.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..canonical import to_json_value, wire_form
+from ..errors import InvalidContents, InvalidRid, MalformedMessage
+from ..rid import RID, RIDType
+
+T = TypeVar("T")
+
+
+class WireModel:
+    """Base of the models: equality, order and repr are the dataclass's."""
+
+    __slots__ = ()
+
+    def to_json(self) -> bytes:
+        """Return compact JSON; fields that are None are written as null."""
+        return wire_form(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Describe this model to pydantic, for those who use it."""
+        from .pydantic_schema import model_schema
+
+        return model_schema(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
+        """Give pydantic the JSON schema of this model."""
+        from .pydantic_schema import json_schema
+
+        return json_schema(cls)
+
+
+def read_rid(kind: type[Any], value: Any) -> Any:
+    """Make a RID or a RID type of its text; the hook of every decoder."""
+    if issubclass(kind, RIDType):
+        return value if isinstance(value, RIDType) else RIDType.from_string(value)
+    rid = value if isinstance(value, RID) else RID.from_string(value)
+    if not isinstance(rid, kind) and str(type(rid)) != str(kind):
+        raise InvalidRid(f"{rid} is not a {kind.__name__}")
+    return rid
+
+
+@lru_cache(maxsize=256)
+def _decoder(kind: Any, strict: bool) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind, dec_hook=read_rid, strict=strict)
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """Read a JSON body as one of the models; raise MalformedMessage.
+
+    The second, lenient try takes what pydantic takes too: numbers for times, "5" for 5.
+    """
+    try:
+        found: T = _decoder(kind, True).decode(body)
+        return found
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+        pass
+    try:
+        found = _decoder(kind, False).decode(body)
+        return found
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as error:
+        raise MalformedMessage(_readable(error)) from None
+
+
+def convert(value: Any, kind: type[T]) -> T:
+    """Read JSON values as one of the models; raise InvalidContents."""
+    try:
+        return msgspec.convert(value, kind, dec_hook=read_rid, strict=False)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise InvalidContents(_readable(error)) from None
+
+
+def to_plain(value: Any) -> Any:
+    """Return a model as dicts, lists and text."""
+    return msgspec.to_builtins(value, enc_hook=to_json_value)
+
+
+def _readable(error: BaseException) -> str:
+    return str(error)[:300] or type(error).__name__

@@ -1,0 +1,197 @@
+"""A full node's face: an ASGI app with the five endpoints, the OpenAPI page, and a server.
+
+`app(node)` starts and stops the node with the app's lifespan. To embed a node in a larger
+program, mount the app anywhere (paths work with and without the `/koi-net` prefix) and
+either forward the lifespan or call `node.start()` and `node.stop()` yourself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from .intake import Intake
+from .network.caller import NODE_PATH, RECEIVED_HEADER, SEQUENCE_HEADER
+from .protocol.consts import BROADCAST_EVENTS_PATH, PREFIX
+from .responder import REQUESTS, Broadcast, Reply, Responder
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
+
+    from .node import NodeInterface
+
+    Scope = Mapping[str, Any]
+    Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+    Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+LARGEST_BODY = 16 << 20
+MOST_AT_ONCE = 256
+
+NOT_FOUND = Reply(404, b'{"detail":"Not Found"}')
+WRONG_METHOD = Reply(405, b'{"detail":"Method Not Allowed"}', {"allow": "POST"})
+TOO_LARGE = Reply(413, b'{"detail":"the body is too large"}')
+BUSY = Reply(503, b'{"detail":"too many requests at once"}', {"retry-after": "1"})
+
+
+class App:
+    """The ASGI app of one node. Files, signatures and hashes stay off its event loop."""
+
+    def __init__(
+        self, node: NodeInterface, *, prefix: str = PREFIX, lifespan: bool = True
+    ) -> None:
+        self.node = node
+        self._prefix = prefix
+        self._lifespan = lifespan
+        self._responder = Responder(node)
+        self._intake = Intake(self._responder)
+        self._readers: ThreadPoolExecutor | None = None
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection (ASGI 3)."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._respond(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                if self._lifespan:
+                    await loop.run_in_executor(None, self.node.start)
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await loop.run_in_executor(None, self._stop)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    def _stop(self) -> None:
+        self.close()
+        if self._lifespan:
+            self.node.stop()
+
+    def close(self) -> None:
+        """Answer what is under way and end the app's threads."""
+        self._intake.close()
+        if self._readers is not None:
+            self._readers.shutdown()
+            self._readers = None
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._running >= MOST_AT_ONCE:
+            await self._send(send, BUSY)
+            return
+        self._running += 1
+        try:
+            reply = await self._route(scope, receive)
+            if reply is not None:
+                await self._send(send, reply)
+        finally:
+            self._running -= 1
+
+    async def _route(self, scope: Scope, receive: Receive) -> Reply | None:
+        path: str = scope["path"].removeprefix(scope.get("root_path") or "\0")
+        path = path.removeprefix(self._prefix) or "/"
+        if path == BROADCAST_EVENTS_PATH or path in REQUESTS:
+            return await self._endpoint(path, scope, receive)
+        if scope["method"] not in {"GET", "HEAD"}:
+            return NOT_FOUND
+        if path == NODE_PATH:
+            return await self._off_loop(self._responder.node)
+        return await self._off_loop(_page, path)
+
+    async def _endpoint(self, path: str, scope: Scope, receive: Receive) -> Reply | None:
+        if scope["method"] != "POST":
+            return WRONG_METHOD
+        body = await _read(receive)
+        if body is None:
+            return None
+        if len(body) > LARGEST_BODY:
+            return TOO_LARGE
+        if path == BROADCAST_EVENTS_PATH:
+            return await self._intake.submit(Broadcast(body, _header(scope, SEQUENCE_HEADER)))
+        received = _header(scope, RECEIVED_HEADER)
+        headers = {RECEIVED_HEADER: received} if received else {}
+        return await self._off_loop(self._responder.answer, path, body, headers)
+
+    async def _off_loop(self, function: Callable[..., Any], *args: Any) -> Any:
+        if self._readers is None:
+            self._readers = ThreadPoolExecutor(4, thread_name_prefix="koi-reader")
+        return await asyncio.get_running_loop().run_in_executor(self._readers, function, *args)
+
+    async def _send(self, send: Send, reply: Reply) -> None:
+        headers = [(b"content-type", reply.headers.get("content-type", JSON).encode())]
+        headers += [
+            (name.encode(), value.encode())
+            for name, value in reply.headers.items()
+            if name != "content-type"
+        ]
+        if isinstance(reply.body, bytes):
+            headers.append((b"content-length", str(len(reply.body)).encode()))
+            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            await send({"type": "http.response.body", "body": reply.body})
+            return
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        while piece := await self._off_loop(_next, reply.body):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+JSON = "application/json"
+
+
+def app(node: NodeInterface, *, prefix: str = PREFIX, lifespan: bool = True) -> App:
+    """Return the ASGI app of a node. `lifespan=False`: the caller starts and stops the node."""
+    return App(node, prefix=prefix, lifespan=lifespan)
+
+
+def serve(node: NodeInterface, *, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Run a full node until it is interrupted; needs uvicorn."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        app(node), host=host, port=port, log_level="warning", access_log=False, lifespan="on"
+    )
+    uvicorn.Server(config).run()
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """Return the body, cut a little above the limit; None if the client went away."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= LARGEST_BODY or not parts:
+            parts.append(part)
+        if not message.get("more_body"):
+            break
+    if size > LARGEST_BODY:
+        return b"\0" * (LARGEST_BODY + 1)
+    return b"".join(parts)
+
+
+def _header(scope: Scope, name: str) -> str:
+    wanted = name.encode()
+    for key, value in scope["headers"]:
+        if key == wanted:
+            return str(value.decode("latin-1"))
+    return ""
+
+
+def _next(pieces: Iterator[bytes]) -> bytes:
+    return next((piece for piece in pieces if piece), b"")
+
+
+def _page(path: str) -> Reply:
+    from .pages import page
+
+    return page(path) or NOT_FOUND

@@ -1,0 +1,143 @@
+"""The database of a node: one SQLite file in WAL mode, one connection, one lock.
+
+Everything that has to change together lives together: the cache, the events accepted but
+not processed (inbox), the events not yet delivered (outbox), tombstones and what has been
+seen before. Statements of one `with store.change()` block become durable together.
+
+*When* they become durable is a choice. `change()` commits at once. `change(later=True)`
+leaves the commit to whoever commits next: the pipeline uses it, so that a burst of events
+costs one commit, and a crash repeats whole events and never halves of them. Commits in WAL
+mode with `synchronous=NORMAL` survive the death of the process at any instant; `FULL`
+(`sync=True`) survives a power cut too, for one disk flush per commit.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import UnreadableState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE bundle (
+  id INTEGER PRIMARY KEY,
+  rid TEXT NOT NULL UNIQUE,
+  type TEXT NOT NULL,
+  source TEXT,            -- who introduced it; NULL: this node; '': a peer without a key
+  verified INTEGER NOT NULL,
+  manifest BLOB NOT NULL, -- JSON
+  contents BLOB NOT NULL  -- JSON
+);
+CREATE INDEX bundle_of_type ON bundle (type, rid);
+CREATE TABLE tombstone (
+  rid TEXT NOT NULL,
+  sender TEXT NOT NULL,   -- '*': for everybody; else only what this node sends is stopped
+  stamp TEXT NOT NULL,    -- manifests up to this time stay forgotten
+  PRIMARY KEY (rid, sender)
+) WITHOUT ROWID;
+CREATE TABLE inbox (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  knowledge BLOB NOT NULL
+);
+CREATE TABLE outbox (
+  target TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  event BLOB NOT NULL,    -- JSON, signed form
+  PRIMARY KEY (target, seq)
+) WITHOUT ROWID;
+CREATE TABLE lane (
+  target TEXT PRIMARY KEY,
+  last INTEGER NOT NULL,            -- sequence number of the newest event ever queued
+  handed INTEGER NOT NULL DEFAULT 0,-- up to here a batch is on its way, unconfirmed
+  token TEXT NOT NULL DEFAULT ''    -- signature of that batch, to send the same bytes again
+) WITHOUT ROWID;
+CREATE TABLE seen (token BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE mark (source TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Store:
+    """The open database. Safe to use from any thread; raises UnreadableState."""
+
+    def __init__(self, path: Path | str, *, sync: bool = False) -> None:
+        self.path = str(path)
+        self.lock = threading.RLock()
+        try:
+            if self.path != ":memory:":
+                Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                self.path, isolation_level=None, check_same_thread=False, timeout=30
+            )
+            self._prepare(sync=sync)
+        except (OSError, sqlite3.Error) as error:
+            raise UnreadableState(f"{self.path}: {error}") from None
+
+    def _prepare(self, *, sync: bool) -> None:
+        execute = self._connection.execute
+        execute("PRAGMA journal_mode=WAL")
+        execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
+        execute("PRAGMA cache_size=-16000")
+        version = execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise UnreadableState(f"{self.path} was written by a newer version")
+        if version == 0:
+            self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+            execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    @contextmanager
+    def change(self, *, later: bool = False) -> Iterator[sqlite3.Connection]:
+        """Hold the lock and a transaction for a block of statements.
+
+        An exception inside rolls back everything that is not committed yet, so blocks keep
+        what may fail (encoding, handlers) outside.
+        """
+        with self.lock:
+            try:
+                if not self._connection.in_transaction:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                if not later:
+                    self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._undo()
+                raise UnreadableState(f"{self.path}: {error}") from None
+
+    def _undo(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def commit(self) -> None:
+        """Make everything durable that was left for later."""
+        with self.lock:
+            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return all rows of a query; sees what is not committed yet."""
+        with self.lock:
+            try:
+                return self._connection.execute(statement, values).fetchall()
+            except sqlite3.Error as error:
+                raise UnreadableState(f"{self.path}: {error}") from None
+
+    def row(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        """Return the first row of a query, or None."""
+        with self.lock:
+            try:
+                return self._connection.execute(statement, values).fetchone()
+            except sqlite3.Error as error:
+                raise UnreadableState(f"{self.path}: {error}") from None
+
+    def close(self) -> None:
+        """Commit and close; the store cannot be used afterwards."""
+        with self.lock:
+            self.commit()
+            self._connection.close()
