@@ -15,7 +15,7 @@ import msgspec
 
 from .canonical import content_hash, matches, wire_form
 from .errors import InvalidContents
-from .protocol.model import WireModel, convert
+from .model import WireModel, convert
 from .rid import RID
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ import msgspec
 
 from .bundle import Bundle, Manifest
 from .canonical import wire_form
-from .protocol.model import decode
+from .model import decode
 from .rid import RID
 from .store import Store
 
@@ -64,7 +64,9 @@ class Record:
 class Cache:
     """A cache in the file `koi.sqlite3` of a directory."""
 
-    def __init__(self, directory_path: Path | str = "rid_cache", *, store: Store | None = None):
+    def __init__(
+        self, directory_path: Path | str = "rid_cache", *, store: Store | None = None
+    ) -> None:
         self.directory_path = Path(directory_path)
         self.store = store or Store(self.directory_path / FILE_NAME)
 

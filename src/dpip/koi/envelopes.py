@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 from .errors import InvalidContents, MalformedMessage, Refused
+from .model import convert
 from .protocol import wire
 from .protocol.api_models import EventsPayload
 from .protocol.errors import ErrorType
-from .protocol.model import convert
 from .protocol.node import NodeProfile
+from .rid import KoiNetNode
 from .signing import key_id, replay_token, verifies
 
 if TYPE_CHECKING:
     from .identity import NodeIdentity
     from .network.graph import NetworkGraph
-    from .rid import RID, KoiNetNode
+    from .rid import RID
 
 T = TypeVar("T")
 MOST_INTRODUCED = 10_000
@@ -113,8 +114,6 @@ def _signed(envelope: wire.Envelope, kind: type[Any], key: str) -> bool:
     if not replay_token(envelope.signature):
         return False
     try:
-        return any(
-            verifies(key, form, envelope.signature) for form in envelope.signed_forms(kind)
-        )
+        return any(verifies(key, form, envelope.signature) for form in envelope.signed_forms(kind))
     except (msgspec.MsgspecError, MalformedMessage, InvalidContents):
         return False

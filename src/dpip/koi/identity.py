@@ -11,7 +11,7 @@ import msgspec
 
 from .bundle import Bundle
 from .errors import KoiError, UnreadableState
-from .protocol.model import decode, to_plain
+from .model import decode, to_plain
 from .protocol.node import NodeProfile
 from .rid import KoiNetNode
 from .signing import PrivateKey, key_id
@@ -19,7 +19,7 @@ from .signing import PrivateKey, key_id
 if TYPE_CHECKING:
     from .cache import BundleCache
 
-PASSWORD_VARIABLE = "PRIV_KEY_PASSWORD"  # noqa: S105 (the variable's name, as the reference has it)
+PASSWORD_VARIABLE = "PRIV_KEY_PASSWORD"
 
 
 class _Kept(msgspec.Struct):

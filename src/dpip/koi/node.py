@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from .cache import BundleCache, Cache
 from .envelopes import Envelopes
 from .identity import NodeIdentity
-from .inbox import Inbox
 from .network.address import AddressPolicy
 from .network.background import Background, Runner
 from .network.contact import Contact
@@ -20,6 +19,7 @@ from .network.transport import HttpTransport, Transport
 from .outbox import Outbox, Seen
 from .processor.default_handlers import default_handlers, subscribe, types_of_interest
 from .processor.effects import Effects
+from .processor.inbox import Inbox
 from .processor.interface import ProcessorInterface, utc_now
 from .processor.policy import Policy, SourcePolicy
 from .rid import KoiNetNode
@@ -47,7 +47,7 @@ class NodeInterface:
     for caches of other make a database beside `event_queues_file_path`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 (the original signature)
         self,
         name: str,
         profile: NodeProfile,

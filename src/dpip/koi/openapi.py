@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from .model import as_text
 from .network.caller import NODE_PATH
 from .protocol import consts
 from .protocol.api_models import (
@@ -20,12 +21,14 @@ from .protocol.api_models import (
     RidsPayload,
 )
 from .protocol.errors import ErrorResponse
-from .protocol.pydantic_schema import as_text
 
 VERSION = "1.1.0"
 _NODE = "orn:koi-net.node:example+00"
 
-_ENDPOINTS: list[tuple[str, str, str, type[Any], type[Any] | None, dict[str, Any]]] = [
+_Endpoint = tuple[str, str, str, type[Any], type[Any] | None, dict[str, Any]]
+"""Path, title, description, request, answer, example of a request."""
+
+_ENDPOINTS: list[_Endpoint] = [
     (
         consts.BROADCAST_EVENTS_PATH,
         "Broadcast events",
@@ -78,10 +81,7 @@ def document() -> dict[str, Any]:
         ref_template="#/components/schemas/{name}",
     )
     by_model = dict(zip([*models, Bundle, ErrorResponse], schemas, strict=True))
-    paths = {
-        path: {"post": _operation(title, text, by_model, request, answer, example)}
-        for path, title, text, request, answer, example in _ENDPOINTS
-    }
+    paths = {endpoint[0]: {"post": _operation(by_model, endpoint)} for endpoint in _ENDPOINTS}
     paths[NODE_PATH] = {"get": _node(by_model)}
     components["SignedEnvelope"] = _envelope(models, by_model)
     components["ValidationError"] = _VALIDATION_ERROR
@@ -99,14 +99,8 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(
-    title: str,
-    text: str,
-    schemas: dict[Any, Any],
-    request: type[Any],
-    answer: type[Any] | None,
-    example: dict[str, Any],
-) -> dict[str, Any]:
+def _operation(schemas: dict[Any, Any], endpoint: _Endpoint) -> dict[str, Any]:
+    _, title, text, request, answer, example = endpoint
     either = {"anyOf": [schemas[request], _ref("SignedEnvelope")]}
     found = {"type": "null"} if answer is None else schemas[answer]
     if answer is not None:

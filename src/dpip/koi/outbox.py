@@ -124,9 +124,9 @@ class Outbox:
 
     def size(self, target: RID) -> int:
         """Return how many events wait for a target."""
-        count: int = self._store.row(
-            "SELECT count(*) FROM outbox WHERE target=?", (str(target),)
-        )[0]
+        count: int = self._store.row("SELECT count(*) FROM outbox WHERE target=?", (str(target),))[
+            0
+        ]
         return count
 
 

@@ -65,7 +65,7 @@ _PAGE = """<!doctype html>
 <html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: auto; padding: 1rem }}
 details {{ border: 1px solid #8886; border-radius: 6px; margin: .5rem 0; padding: .5rem 1rem }}
 summary {{ cursor: pointer }}
 textarea {{ width: 100%; font-family: monospace }}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from .errors import KoiError, MalformedMessage, QueueFull, Refused
+from .model import decode
 from .network.caller import RECEIVED_HEADER, SEQUENCE_HEADER
 from .processor.knowledge_object import KnowledgeObject, KnowledgeSource
 from .protocol import wire
@@ -26,10 +28,9 @@ from .protocol.consts import (
 )
 from .protocol.errors import ErrorResponse, ErrorType
 from .protocol.event import Event
-from .protocol.model import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .envelopes import Opened
     from .node import NodeInterface

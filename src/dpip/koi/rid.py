@@ -33,7 +33,7 @@ class RIDType(type):
 
     scheme: str | None
     namespace: str | None
-    _text: str
+    text: str
 
     def __new__(
         mcs, name: str, bases: tuple[type, ...], body: dict[str, Any], *, declare: bool = True
@@ -41,7 +41,7 @@ class RIDType(type):
         """Make a class; the first declaration of a type string is the one that counts."""
         cls = super().__new__(mcs, name, bases, body)
         text = type_string(cls.scheme, cls.namespace)
-        cls._text = text
+        cls.text = text
         if text and declare:
             known = _declared.setdefault(text, cls)
             RID.from_string.cache_clear()
@@ -49,14 +49,14 @@ class RIDType(type):
         return cls
 
     @classmethod
-    def from_string(mcs, text: str) -> RIDType:
+    def from_string(cls, text: str) -> RIDType:
         """Return the type named `scheme` or `scheme:namespace`; raise InvalidRid otherwise."""
         if not isinstance(text, str):
             raise InvalidRid(f"a RID type is text, not {type(text).__name__}")
         return _declared.get(text) or _dynamic(text)
 
     def __str__(cls) -> str:
-        return cls._text or cls.__name__
+        return cls.text or cls.__name__
 
     def __repr__(cls) -> str:
         return f"<RIDType {cls}>"
@@ -124,11 +124,14 @@ class RID(metaclass=RIDType):
         if not scheme or not colon or not rest:
             raise InvalidRid(f"not a RID: {text[:100]!r}")
         cls: Any = RIDType.from_string(kind)
-        found: RID = cls.from_reference(rest)
+        try:
+            found: RID = cls.from_reference(rest)
+        except (TypeError, LookupError, ValueError) as error:
+            raise InvalidRid(f"not a RID of type {kind}: {error}") from None
         return found
 
     def __str__(self) -> str:
-        return f"{type(self)._text}:{self.reference}"
+        return f"{type(self).text}:{self.reference}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} RID {str(self)!r}>"
@@ -145,9 +148,19 @@ class RID(metaclass=RIDType):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """Let pydantic models of others hold RIDs; pydantic is theirs, not ours."""
-        from .protocol.pydantic_schema import text_schema
+        from pydantic_core import core_schema
 
-        return text_schema(cls, RID.from_string)
+        def read(value: Any) -> Any:
+            return value if isinstance(value, cls) else RID.from_string(value)
+
+        return core_schema.no_info_plain_validator_function(
+            read, serialization=core_schema.plain_serializer_function_ser_schema(str)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
+        """Give pydantic the JSON schema of a RID."""
+        return {"type": "string", "description": "resource identifier"}
 
 
 class ORN(RID):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .intake import Intake
 from .network.caller import NODE_PATH, RECEIVED_HEADER, SEQUENCE_HEADER
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Mapping[str, Any]]]
     Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
+T = TypeVar("T")
+
 LARGEST_BODY = 16 << 20
 MOST_AT_ONCE = 256
 
@@ -37,9 +39,7 @@ BUSY = Reply(503, b'{"detail":"too many requests at once"}', {"retry-after": "1"
 class App:
     """The ASGI app of one node. Files, signatures and hashes stay off its event loop."""
 
-    def __init__(
-        self, node: NodeInterface, *, prefix: str = PREFIX, lifespan: bool = True
-    ) -> None:
+    def __init__(self, node: NodeInterface, *, prefix: str = PREFIX, lifespan: bool = True) -> None:
         self.node = node
         self._prefix = prefix
         self._lifespan = lifespan
@@ -119,7 +119,7 @@ class App:
         headers = {RECEIVED_HEADER: received} if received else {}
         return await self._off_loop(self._responder.answer, path, body, headers)
 
-    async def _off_loop(self, function: Callable[..., Any], *args: Any) -> Any:
+    async def _off_loop(self, function: Callable[..., T], *args: Any) -> T:
         if self._readers is None:
             self._readers = ThreadPoolExecutor(4, thread_name_prefix="koi-reader")
         return await asyncio.get_running_loop().run_in_executor(self._readers, function, *args)

@@ -74,7 +74,7 @@ def endpoint(url: str) -> tuple[str, int]:
 def literal(host: str) -> Address | None:
     """Return the address that a host name spells out, if it does."""
     try:
-        return ipaddress.ip_address(host.split("%")[0])
+        return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None
 

@@ -9,11 +9,11 @@ import msgspec
 
 from ..bundle import Bundle
 from ..errors import KoiError, MalformedMessage, Refused, UnreachablePeer, UnusableAnswer
+from ..model import decode
 from ..protocol import wire
 from ..protocol.api_models import EventsPayload, PollEvents
 from ..protocol.consts import BROADCAST_EVENTS_PATH
 from ..protocol.event import Event, EventType
-from ..protocol.model import decode
 from ..protocol.node import NodeProfile, NodeType
 from ..rid import RID, KoiNetNode
 from ..signing import key_id

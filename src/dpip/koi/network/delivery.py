@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from ..errors import KoiError, UnreachablePeer, UnusableAnswer
+from ..model import decode
 from ..protocol import wire
 from ..protocol.api_models import EventsPayload
 from ..protocol.consts import BROADCAST_EVENTS_PATH
 from ..protocol.edge import EdgeType
 from ..protocol.errors import ErrorType
 from ..protocol.event import Event
-from ..protocol.model import decode
 from ..protocol.node import NodeType
 from ..rid import RID, KoiNetNode
 from .caller import SEQUENCE_HEADER, Caller
@@ -55,9 +55,7 @@ class Delivery:
             return target in self._caller.contacts
         if profile.node_type != NodeType.FULL:
             return False
-        edge = self._caller.graph.get_edge_profile(
-            source=self._caller.identity.rid, target=target
-        )
+        edge = self._caller.graph.get_edge_profile(source=self._caller.identity.rid, target=target)
         return edge is None or edge.edge_type == EdgeType.WEBHOOK
 
     def wake(self, targets: Iterable[KoiNetNode]) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..errors import InvalidContents
+from ..model import convert
 from ..protocol.edge import EdgeProfile, EdgeStatus
-from ..protocol.model import convert
 from ..protocol.node import NodeProfile
 from ..rid import RID, KoiNetEdge, KoiNetNode, RIDType
 
@@ -164,7 +164,9 @@ class NetworkGraph:
 
     def edges_of(self, node: KoiNetNode) -> list[KoiNetEdge]:
         """Return every known edge that touches a node."""
-        return [rid for rid, edge in list(self._edges.items()) if node in (edge.source, edge.target)]
+        return [
+            rid for rid, edge in list(self._edges.items()) if node in (edge.source, edge.target)
+        ]
 
     def profiles(self) -> list[tuple[KoiNetNode, NodeProfile]]:
         """Return every known node with its profile."""

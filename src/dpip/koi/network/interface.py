@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..bundle import Bundle, Manifest
 from ..errors import KoiError, UnreachablePeer
+from ..model import decode
 from ..protocol.api_models import (
     BundlesPayload,
     EventsPayload,
@@ -19,7 +19,6 @@ from ..protocol.api_models import (
 from ..protocol.consts import FETCH_BUNDLES_PATH, FETCH_MANIFESTS_PATH, POLL_EVENTS_PATH
 from ..protocol.edge import EdgeType
 from ..protocol.event import Event, ReceivedEvent
-from ..protocol.model import decode
 from ..protocol.node import NodeType
 from ..rid import RID, KoiNetNode, RIDType
 from .caller import RECEIVED_HEADER, SEQUENCE_HEADER, Caller, Peer
@@ -32,6 +31,7 @@ from .response_handler import ResponseHandler
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..bundle import Bundle, Manifest
     from ..cache import BundleCache
     from ..envelopes import Envelopes
     from ..identity import NodeIdentity
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .graph import NetworkGraph
     from .transport import Transport
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -144,7 +145,8 @@ class NetworkInterface:
     async def find_bundle(self, rid: RID, sender: KoiNetNode | None) -> Bundle | None:
         """Ask the sender, or the state providers, for a bundle."""
         for node in self._holders(rid, sender):
-            answer = await self._try(node, FETCH_BUNDLES_PATH, FetchBundles([rid]), BundlesPayload)
+            request = FetchBundles([rid])
+            answer = await self._try(node, FETCH_BUNDLES_PATH, request, BundlesPayload)
             for bundle in answer.bundles if answer else ():
                 if bundle.rid == rid:
                     return bundle
@@ -166,7 +168,7 @@ class NetworkInterface:
             return [sender]
         return self.get_state_providers(type(rid))
 
-    async def _try(self, node: KoiNetNode, path: str, request: Any, kind: type[Any]) -> Any:
+    async def _try(self, node: KoiNetNode, path: str, request: Any, kind: type[T]) -> T | None:
         try:
             peer = await self.caller.peer(node, None)
             return await self.caller.ask(peer, path, request, kind)

@@ -98,9 +98,7 @@ class RequestHandler:
         payload = _request(FetchBundles, req, kwargs)
         return self._ask(node, url, FETCH_BUNDLES_PATH, payload, BundlesPayload)
 
-    def _ask(
-        self, node: RID | None, url: str | None, path: str, payload: Any, kind: type[T]
-    ) -> T:
+    def _ask(self, node: RID | None, url: str | None, path: str, payload: Any, kind: type[T]) -> T:
         async def ask() -> T:
             return await self._caller.ask(await self._caller.peer(node, url), path, payload, kind)
 

@@ -14,6 +14,7 @@ import msgspec
 from ..bundle import Bundle, Manifest
 from ..cache import BundleCache, Cache
 from ..canonical import wire_form
+from ..model import decode
 from ..protocol.api_models import (
     BundlesPayload,
     FetchBundles,
@@ -22,7 +23,6 @@ from ..protocol.api_models import (
     ManifestsPayload,
     RidsPayload,
 )
-from ..protocol.model import decode
 from ..rid import RID
 
 if TYPE_CHECKING:
@@ -79,8 +79,7 @@ class ResponseHandler:
 
     def _manifests(self, req: FetchManifests, missing: list[RID]) -> Iterator[bytes]:
         if req.rids:
-            for blob in self._picked(req.rids, missing, "manifest"):
-                yield blob
+            yield from self._picked(req.rids, missing, "manifest")
         elif isinstance(self.cache, Cache):
             rows = self.cache.scan("manifest, verified", req.rid_types or None)
             yield from (blob for blob, verified in rows if verified)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from ..errors import ForbiddenAddress, UnreachablePeer, UnusableAnswer
 from .address import AddressPolicy, literal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DEFAULT_TIMEOUT = 10.0
 LARGEST_ANSWER = 512 << 20
@@ -34,9 +32,9 @@ class Transport(Protocol):
     """
 
     async def send(
-        self, url: str, body: bytes | None, headers: Mapping[str, str], timeout: float
+        self, url: str, body: bytes | None, headers: Mapping[str, str], seconds: float
     ) -> Answer:
-        """POST the body, or GET if it is None; `timeout` in seconds covers everything."""
+        """POST the body, or GET if it is None; `seconds` bounds everything."""
         ...
 
     async def close(self) -> None:
@@ -52,7 +50,7 @@ class HttpTransport:
         self._session: Any = None
 
     async def send(
-        self, url: str, body: bytes | None, headers: Mapping[str, str], timeout: float
+        self, url: str, body: bytes | None, headers: Mapping[str, str], seconds: float
     ) -> Answer:
         """POST the body, or GET if it is None."""
         import aiohttp
@@ -66,7 +64,7 @@ class HttpTransport:
                 data=body,
                 headers=headers,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout),
+                timeout=aiohttp.ClientTimeout(total=seconds),
             ) as response:
                 return Answer(
                     response.status,
@@ -83,8 +81,9 @@ class HttpTransport:
         if self._session is None:
             import aiohttp
 
+            resolver: Any = _Resolver(self.policy)
             connector = aiohttp.TCPConnector(
-                limit=0, limit_per_host=16, keepalive_timeout=60, resolver=_Resolver(self.policy)
+                limit=0, limit_per_host=16, keepalive_timeout=60, resolver=resolver
             )
             self._session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
@@ -104,11 +103,9 @@ class _Resolver:
     def __init__(self, policy: AddressPolicy) -> None:
         self._policy = policy
 
-    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
+    async def resolve(self, host: str, port: int = 0, _family: int = 0) -> list[dict[str, Any]]:
         loop = asyncio.get_running_loop()
-        infos = await loop.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, family=socket.AF_UNSPEC
-        )
+        infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=socket.AF_UNSPEC)
         found = []
         for kind, _, proto, _, address in infos:
             resolved = literal(str(address[0]))

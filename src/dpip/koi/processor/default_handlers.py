@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from ..bundle import Bundle
 from ..errors import InvalidContents
+from ..model import to_plain
 from ..protocol.edge import EdgeProfile, EdgeStatus, EdgeType, generate_edge_bundle
 from ..protocol.event import Event, EventType
-from ..protocol.model import to_plain
 from ..protocol.node import NodeProfile, NodeType
 from ..rid import KoiNetEdge, KoiNetNode, RIDType
 from ..signing import key_id

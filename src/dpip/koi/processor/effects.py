@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from ..bundle import Bundle
     from ..cache import BundleCache
-    from ..inbox import Inbox, Item
     from ..network.interface import NetworkInterface
     from ..outbox import Outbox
     from ..rid import RID
     from ..store import Store
     from ..tombstones import Tombstones
+    from .inbox import Inbox, Item
     from .pipeline import Broadcast, Fetch
 
 

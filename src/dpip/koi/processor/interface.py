@@ -15,24 +15,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..bundle import Bundle, Manifest
 from ..canonical import matches
 from ..errors import KoiError
-from ..inbox import Inbox, Item
-from ..protocol.event import Event
 from ..rid import RID, KoiNetNode, RIDType
 from .default_handlers import STANDARD_HANDLERS
-from .effects import Effects
 from .handler import HandlerType, KnowledgeHandler, StopChain
+from .inbox import Inbox, Item
 from .knowledge_object import KnowledgeEventType, KnowledgeObject, KnowledgeSource
 from .pipeline import Broadcast, Effect, Fetch, Run, Store, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..bundle import Bundle, Manifest
     from ..cache import BundleCache
     from ..identity import NodeIdentity
     from ..network.interface import NetworkInterface
+    from ..protocol.event import Event
+    from .effects import Effects
     from .handler import HandlerFunction
 
 logger = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class ProcessorInterface:
 
     # The queue
 
-    def handle(
+    def handle(  # noqa: PLR0917 (the original signature)
         self,
         rid: RID | None = None,
         manifest: Manifest | None = None,
@@ -310,13 +310,15 @@ class ProcessorInterface:
                     case Fetch():
                         value = self._effects.read(effect)
                     case Store(kobj):
-                        value = self._effects.store(kobj, job.item)
+                        self._effects.store(kobj, job.item)
+                        value = None
                     case Broadcast():
-                        value = self._effects.broadcast(effect, job.item.kobj)
+                        self._effects.broadcast(effect, job.item.kobj)
+                        value = None
                 effect = job.run.send(value)
         except StopIteration:
             pass
-        except Exception:  # noqa: BLE001 (handlers are other people's code)
+        except Exception:  # handlers are other people's code
             self.failures += 1
             logger.exception("processing of %s failed", job.item.kobj.rid)
         finally:

@@ -16,14 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from ..protocol.event import Event, EventType
+from ..rid import RID, KoiNetNode
 from .handler import HandlerType, StopChain
 from .knowledge_object import KnowledgeObject, KnowledgeSource
-
-if TYPE_CHECKING:
-    from ..rid import RID, KoiNetNode
 
 Chain = Callable[[HandlerType, KnowledgeObject], "KnowledgeObject | StopChain"]
 Gate = Callable[[KnowledgeObject], bool]

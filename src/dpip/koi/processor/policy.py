@@ -12,19 +12,16 @@ was forgotten stays so, until it is made anew at a later time.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from ..cache import Record
+from ..protocol.edge import EdgeProfile
 from ..protocol.event import EventType
 from ..rid import RID, KoiNetEdge, KoiNetNode
 from .knowledge_object import KnowledgeObject, KnowledgeSource
-
-if TYPE_CHECKING:
-    from collections.abc import Container
-
-    from ..cache import Record
-    from ..protocol.edge import EdgeProfile
 
 ANONYMOUS = ""
 """The recorded source of what came unsigned."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..bundle import Bundle, Manifest
+from ..model import WireModel
 from ..rid import RID, KoiNetNode, RIDType
 from .event import Event, EventType
-from .model import WireModel
 
 __all__ = [
     "Bundle",

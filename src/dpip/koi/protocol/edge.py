@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..bundle import Bundle
+from ..model import WireModel, to_plain
 from ..rid import KoiNetEdge, KoiNetNode, RIDType
-from .model import WireModel, to_plain
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .model import WireModel
+from ..model import WireModel
 
 
 class ErrorType(StrEnum):

@@ -10,8 +10,8 @@ import msgspec
 
 from ..bundle import Bundle, Manifest
 from ..canonical import wire_form
+from ..model import WireModel
 from ..rid import RID, KoiNetNode
-from .model import WireModel
 
 
 class EventType(StrEnum):
@@ -70,5 +70,3 @@ class _Sparse(msgspec.Struct, omit_defaults=True):
     event_type: EventType
     manifest: Manifest | None = None
     contents: dict[str, Any] | None = None
-
-

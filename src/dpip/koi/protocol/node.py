@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from ..model import WireModel, to_plain
 from ..rid import RIDType
-from .model import WireModel, to_plain
 
 
 class NodeType(StrEnum):

@@ -21,6 +21,7 @@ import msgspec
 
 from ..canonical import wire_form
 from ..errors import InvalidContents, InvalidRid, MalformedMessage
+from ..model import convert, decode, to_plain
 from ..rid import RID, KoiNetNode
 from .api_models import (
     BundlesPayload,
@@ -32,7 +33,6 @@ from .api_models import (
     PollEvents,
     RidsPayload,
 )
-from .model import convert, decode, to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .bundle import Manifest
-from .canonical import to_json_value
-from .errors import QueueFull
-from .processor.knowledge_object import KnowledgeObject, KnowledgeSource
-from .protocol.event import EventType
-from .protocol.model import decode
-from .rid import RID, KoiNetNode
+from ..bundle import Manifest
+from ..canonical import to_json_value
+from ..errors import QueueFull
+from ..model import decode
+from ..protocol.event import EventType
+from ..rid import RID, KoiNetNode
+from .knowledge_object import KnowledgeObject, KnowledgeSource
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-    from .store import Store
+    from ..store import Store
 
 MOST_QUEUED = 200_000
 MOST_OF_ONE_SENDER = 50_000

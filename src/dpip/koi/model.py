@@ -7,14 +7,15 @@ pydantic's schema when, and only when, pydantic asks.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
-from ..canonical import to_json_value, wire_form
-from ..errors import InvalidContents, InvalidRid, MalformedMessage
-from ..rid import RID, RIDType
+from .canonical import to_json_value, wire_form
+from .errors import InvalidContents, InvalidRid, MalformedMessage
+from .rid import RID, RIDType
 
 T = TypeVar("T")
 
@@ -31,15 +32,18 @@ class WireModel:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """Describe this model to pydantic, for those who use it."""
-        from .pydantic_schema import model_schema
+        from pydantic_core import core_schema
 
-        return model_schema(cls)
+        def read(value: Any) -> Any:
+            return value if isinstance(value, cls) else convert(value, cls)
+
+        return core_schema.no_info_plain_validator_function(
+            read, serialization=core_schema.plain_serializer_function_ser_schema(to_plain)
+        )
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
         """Give pydantic the JSON schema of this model."""
-        from .pydantic_schema import json_schema
-
         return json_schema(cls)
 
 
@@ -54,7 +58,7 @@ def read_rid(kind: type[Any], value: Any) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _decoder(kind: Any, strict: bool) -> msgspec.json.Decoder[Any]:
+def _decoder(kind: Any, *, strict: bool) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind, dec_hook=read_rid, strict=strict)
 
 
@@ -63,14 +67,10 @@ def decode(body: bytes, kind: type[T]) -> T:
 
     The second, lenient try takes what pydantic takes too: numbers for times, "5" for 5.
     """
+    with suppress(msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+        return cast("T", _decoder(cast("Any", kind), strict=True).decode(body))
     try:
-        found: T = _decoder(kind, True).decode(body)
-        return found
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
-        pass
-    try:
-        found = _decoder(kind, False).decode(body)
-        return found
+        return cast("T", _decoder(cast("Any", kind), strict=False).decode(body))
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as error:
         raise MalformedMessage(_readable(error)) from None
 
@@ -86,6 +86,31 @@ def convert(value: Any, kind: type[T]) -> T:
 def to_plain(value: Any) -> Any:
     """Return a model as dicts, lists and text."""
     return msgspec.to_builtins(value, enc_hook=to_json_value)
+
+
+def as_text(kind: type[Any]) -> dict[str, Any]:
+    """Describe RIDs and their types to a JSON schema generator."""
+    if issubclass(kind, RID):
+        return {"type": "string", "description": "resource identifier"}
+    if issubclass(kind, RIDType):
+        return {"type": "string", "description": "type of a resource identifier"}
+    raise NotImplementedError(kind)
+
+
+def json_schema(cls: type[Any]) -> dict[str, Any]:
+    """Return one self-contained JSON schema; references to parts are written out."""
+    (schema,), parts = msgspec.json.schema_components([cls], schema_hook=as_text)
+    return cast("dict[str, Any]", _inlined(schema, parts))
+
+
+def _inlined(node: Any, parts: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inlined(item, parts) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _inlined(parts[node["$ref"].rsplit("/", 1)[1]], parts)
+    return {key: _inlined(value, parts) for key, value in node.items()}
 
 
 def _readable(error: BaseException) -> str:
