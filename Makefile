@@ -4,10 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-bench-serve: $(STAMP)
-	$(BIN)/python -m benchmarks.serve
-
-.PHONY: bench-serve demo test fix lint types imports unit test-slow test-outside clean
+.PHONY: bench-serve demo docs test fix lint types imports unit test-slow test-outside clean
 
 $(STAMP): pyproject.toml $(wildcard setup.py)
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +25,9 @@ fix: $(STAMP)
 	$(BIN)/ruff check --quiet --fix --unsafe-fixes --select I,TC,UP,RUF,PIE,SIM,RET,F401 --ignore RUF100 || true
 	$(BIN)/ruff format --quiet
 
+docs: $(STAMP)
+	$(BIN)/python docs/generate.py
+
 types: $(STAMP)
 	$(BIN)/mypy
 
@@ -45,3 +45,6 @@ test-outside: $(STAMP)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+bench-serve: $(STAMP)
+	$(BIN)/python -m benchmarks.serve

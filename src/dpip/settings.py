@@ -34,23 +34,33 @@ class Settings:
     """Everything that can be configured. Sizes are bytes, durations are seconds."""
 
     home: Path = field(default_factory=default_home)
+    """Directory of everything that dpip keeps: catalog, archives, keys, log."""
     host: str = DEFAULT_HOST
+    """Address that the node listens on; leave it on loopback unless others may use the node."""
     port: int = DEFAULT_PORT
+    """Port that the node listens on; 0 takes a free one. A fixed port keeps pip's cache valid."""
     index_url: str | None = None
     """Upstream Simple API; None asks pip for the index that it is configured with."""
     offline: bool = False
+    """Serve only what is stored; never ask upstream."""
     name: str = "dpip"
+    """What the node calls itself."""
     first_contact: tuple[str, ...] = ()
+    """Peers to meet first, each a URL or RID@URL, separated by commas."""
     page_max_age: float = 300.0
     """How long a cached project page is served before it is revalidated."""
     upstream_timeout: float = 30.0
+    """How long upstream may be silent before a request to it is given up."""
     max_page_size: int = 256 * 2**20
+    """Largest project page that is accepted, after decompression."""
     max_file_size: int = 16 * 2**30
+    """Largest distribution file that is accepted."""
     hot_size: int = 2 * 2**30
     """How much room whole, ready-to-send archives may take."""
     engine: str = "embedded"
     """Where blocks live: "embedded", or "kubo" for an IPFS daemon beside the node."""
     kubo_api: str = "http://127.0.0.1:5001"
+    """Address of the IPFS daemon's RPC, for the engine "kubo"."""
 
     @property
     def url(self) -> str:
