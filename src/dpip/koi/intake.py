@@ -7,15 +7,17 @@ loop never waits for a signature or a disk, and a busy node commits once for man
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from .errors import KoiError
 from .responder import Broadcast, Reply, Responder
 
 if TYPE_CHECKING:
     Waiting = tuple[Broadcast, asyncio.Future[Reply]]
+
+logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 64
 MOST_WAITING = 1000
@@ -68,7 +70,8 @@ class Intake:
     def _answer(self, group: list[Waiting]) -> None:
         try:
             replies = self._responder.broadcast([broadcast for broadcast, _ in group])
-        except KoiError:
+        except Exception:  # the last net: this thread must outlive any message
+            logger.exception("broadcasts could not be accepted")
             replies = [FAILED] * len(group)
         loop = self._loop
         if loop is not None and not loop.is_closed():

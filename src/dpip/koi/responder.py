@@ -180,9 +180,10 @@ class Responder:
             return Reply(503, _detail("busy", "too much waits already"), {"retry-after": "5"})
         except (MalformedMessage, ValueError, RecursionError) as error:
             return Reply(422, _detail("value_error", str(error)))
-        except KoiError as error:
+        except Exception as error:  # the last net: the reader of a log must see it, no peer
             logger.exception("a request failed")
-            return Reply(500, _detail(error.slug, "the request could not be processed"))
+            slug = error.slug if isinstance(error, KoiError) else "internal-error"
+            return Reply(500, _detail(slug, "the request could not be processed"))
         return reply
 
 

@@ -108,6 +108,9 @@ class App:
     async def _endpoint(self, path: str, scope: Scope, receive: Receive) -> Reply | None:
         if scope["method"] != "POST":
             return WRONG_METHOD
+        declared = _header(scope, "content-length")
+        if declared.isdigit() and int(declared) > LARGEST_BODY:
+            return TOO_LARGE
         body = await _read(receive)
         if body is None:
             return None
@@ -161,21 +164,18 @@ def serve(node: NodeInterface, *, host: str = "127.0.0.1", port: int = 8000) -> 
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Return the body, cut a little above the limit; None if the client went away."""
+    """Return the body, cut as soon as it is too large; None if the client went away."""
     parts: list[bytes] = []
     size = 0
-    while True:
+    while size <= LARGEST_BODY:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         part = message.get("body", b"")
         size += len(part)
-        if size <= LARGEST_BODY or not parts:
-            parts.append(part)
+        parts.append(part)
         if not message.get("more_body"):
             break
-    if size > LARGEST_BODY:
-        return b"\0" * (LARGEST_BODY + 1)
     return b"".join(parts)
 
 

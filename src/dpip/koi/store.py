@@ -136,6 +136,12 @@ class Store:
             except sqlite3.Error as error:
                 raise UnreadableState(f"{self.path}: {error}") from None
 
+    def abandon(self) -> None:
+        """Close without a commit, as when the process dies."""
+        with self.lock:
+            self._undo()
+            self._connection.close()
+
     def close(self) -> None:
         """Commit and close; the store cannot be used afterwards."""
         with self.lock:

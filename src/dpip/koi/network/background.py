@@ -33,6 +33,14 @@ class Runner(Protocol):
         """Wait."""
         ...
 
+    async def gather(self, work: list[Coroutine[Any, Any, T]]) -> list[T]:
+        """Run all, at once if that is possible; the results in the order given."""
+        ...
+
+    def turn(self) -> bool:
+        """Run side work in this thread, if that is where it runs; say if there was any."""
+        ...
+
     def close(self) -> None:
         """Cancel what still runs and stop."""
         ...
@@ -82,6 +90,14 @@ class Background:
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)
+
+    async def gather(self, work: list[Coroutine[Any, Any, T]]) -> list[T]:
+        """Run all at once."""
+        return list(await asyncio.gather(*work))
+
+    def turn(self) -> bool:
+        """Side work runs in its own thread."""
+        return False
 
     def close(self) -> None:
         """Cancel what still runs, stop the loop and its thread."""

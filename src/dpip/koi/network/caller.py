@@ -62,6 +62,7 @@ class Caller:
         self.transport = transport
         self.contacts = contacts or {}
         self.timeout = timeout
+        self._plain: set[KoiNetNode] = set()
         self._found: dict[str, Peer] = {}
 
     async def peer(self, node: RID | None, url: str | None) -> Peer:
@@ -83,6 +84,7 @@ class Caller:
         if not url:
             raise UnreachablePeer(f"{node} has no known URL")
         keyed = self.envelopes.key_of(node) is not None or node.names_key
+        keyed = keyed and node not in self._plain
         return Peer(url.rstrip("/"), node, self._wire(signed=keyed, what=str(node)))
 
     def _wire(self, *, signed: bool, what: str) -> bool:
@@ -160,7 +162,23 @@ class Caller:
             body, _ = self.envelopes.seal(wire.signed_payload(payload), peer.rid)
         else:
             body = wire.plain_payload(payload)
-        await self.post(peer, BROADCAST_EVENTS_PATH, body)
+        try:
+            await self.post(peer, BROADCAST_EVENTS_PATH, body)
+        except UnusableAnswer as error:
+            if not self.speaks_plain(peer, error):
+                raise
+            await self.post(peer, BROADCAST_EVENTS_PATH, wire.plain_payload(payload))
+
+    def speaks_plain(self, peer: Peer, error: UnusableAnswer) -> bool:
+        """Say whether a peer with a key turns out to understand plain messages only.
+
+        Such is a node of this library behind routes of its owner's making. Remembered.
+        """
+        if not (peer.signed and error.status == 422 and self.envelopes.allow_unsigned):
+            return False
+        if peer.rid is not None:
+            self._plain.add(peer.rid)
+        return True
 
     async def introduce(self, peer: Peer) -> None:
         """Say who this node is: FORGET first, so that the NEW is not taken for known."""

@@ -8,16 +8,19 @@ introduced and no longer holds counts as its FORGET.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ..cache import Cache
 from ..errors import KoiError
 from ..processor.knowledge_object import KnowledgeObject, KnowledgeSource
 from ..protocol.api_models import BundlesPayload, FetchBundles, FetchManifests, ManifestsPayload
 from ..protocol.consts import FETCH_BUNDLES_PATH, FETCH_MANIFESTS_PATH
+from ..protocol.errors import ErrorType
 from ..protocol.event import EventType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from ..bundle import Manifest
     from ..cache import BundleCache
@@ -27,31 +30,55 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 100
+ATTEMPTS = 5
+FIRST_PAUSE = 0.5
 
 
 class CatchUp:
     """Compares one provider's state with the cache and queues the differences."""
 
     def __init__(
-        self, cache: BundleCache, caller: Caller, accept: Callable[[list[KnowledgeObject]], None]
+        self,
+        cache: BundleCache,
+        caller: Caller,
+        accept: Callable[[list[KnowledgeObject]], None],
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
+        self._sleep = sleep
         self._cache = cache
         self._caller = caller
         self._accept = accept
 
     async def run(self, node: KoiNetNode, rid_types: Sequence[RIDType]) -> None:
-        """Catch up with one node on some types; failures are logged, nothing is raised."""
+        """Catch up with one node on some types; tries a few times and raises nothing."""
         if not rid_types:
             return
-        try:
-            peer = await self._caller.peer(node, None)
-            request = FetchManifests(rid_types=list(rid_types))
-            state = await self._caller.ask(peer, FETCH_MANIFESTS_PATH, request, ManifestsPayload)
-            await self._fetch(peer, node, self._wanted(state.manifests))
-            held = {manifest.rid for manifest in state.manifests}
-            self._forget(node, rid_types, held)
-        except KoiError as error:
-            logger.info("cannot catch up with %s: %s", node, error)
+        pause = FIRST_PAUSE
+        for _ in range(ATTEMPTS):
+            try:
+                await self._compare(node, rid_types)
+            except KoiError as error:
+                logger.info("cannot catch up with %s: %s", node, error)
+                await self._introduce(node, error)
+                await self._sleep(pause)
+                pause *= 4
+            else:
+                return
+
+    async def _introduce(self, node: KoiNetNode, error: KoiError) -> None:
+        if getattr(error, "code", "") == ErrorType.UnknownNode:
+            with suppress(KoiError):
+                await self._caller.introduce(await self._caller.peer(node, None))
+
+    async def _compare(self, node: KoiNetNode, rid_types: Sequence[RIDType]) -> None:
+        peer = await self._caller.peer(node, None)
+        # What comes in while the question is under way is none of what may be missing.
+        before = self._introduced_by(node, rid_types)
+        request = FetchManifests(rid_types=list(rid_types))
+        state = await self._caller.ask(peer, FETCH_MANIFESTS_PATH, request, ManifestsPayload)
+        await self._fetch(peer, node, self._wanted(state.manifests))
+        held = {manifest.rid for manifest in state.manifests}
+        self._forget(node, [rid for rid in before if rid not in held])
 
     def _wanted(self, manifests: Iterable[Manifest]) -> list[RID]:
         found = []
@@ -83,12 +110,14 @@ class CatchUp:
                 ]
             )
 
-    def _forget(self, node: KoiNetNode, rid_types: Sequence[RIDType], held: set[RID]) -> None:
-        """Queue the FORGETs that were missed; nodes without a key cannot prove theirs."""
-        origin = getattr(self._cache, "introduced_by", None)
-        if origin is None:
-            return
-        gone = [rid for rid in origin(node, rid_types) if rid not in held]
+    def _introduced_by(self, node: KoiNetNode, rid_types: Sequence[RIDType]) -> list[RID]:
+        found: list[RID] = []
+        if isinstance(self._cache, Cache):
+            found = self._cache.introduced_by(node, rid_types)
+        return found
+
+    def _forget(self, node: KoiNetNode, rids: list[RID]) -> None:
+        """Queue the FORGETs that were missed."""
         self._accept(
             [
                 KnowledgeObject(
@@ -97,6 +126,6 @@ class CatchUp:
                     source=KnowledgeSource.External,
                     sender=node,
                 )
-                for rid in gone
+                for rid in rids
             ]
         )

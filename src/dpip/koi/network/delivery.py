@@ -93,7 +93,9 @@ class Delivery:
                 self._again.discard(target)
                 try:
                     more = await self.deliver(target)
-                except KoiError as error:
+                except Exception as error:
+                    if not isinstance(error, KoiError):
+                        logger.exception("delivery to %s failed", target)
                     logger.info("cannot deliver to %s, again in %.1f s: %s", target, pause, error)
                     self._pausing.add(target)
                     await self._runner.sleep(pause)
@@ -138,6 +140,9 @@ class Delivery:
         if error.code == ErrorType.UnknownNode:
             await self._caller.introduce(await self._caller.peer(target, None))
             raise UnreachablePeer(f"{target} did not know this node, introduced again") from None
+        if self._caller.speaks_plain(await self._caller.peer(target, None), error):
+            self._outbox.attempt(target, batch.last, "")
+            return
         if error.status not in _FAULTY:
             raise UnreachablePeer(str(error)) from None
         if batch.first == batch.last:

@@ -179,7 +179,7 @@ class NetworkInterface:
     def catch_up(self, node: KoiNetNode, rid_types: Sequence[RIDType]) -> None:
         """Compare a node's state with the cache, on the side, and queue the differences."""
         if self.on_found is not None:
-            work = CatchUp(self.cache, self.caller, self.on_found)
+            work = CatchUp(self.cache, self.caller, self.on_found, self.runner.sleep)
             self.runner.spawn(work.run(node, rid_types))
 
     def poll_neighbors(self) -> list[Event]:
@@ -191,10 +191,8 @@ class NetworkInterface:
         return self.runner.call(self._poll_all())
 
     async def _poll_all(self) -> list[tuple[KoiNetNode | None, list[Event]]]:
-        import asyncio
-
         work = [self._poll_one(node, url) for node, url in self._polled()]
-        answers = await asyncio.gather(*work) if len(work) > 1 else [await one for one in work]
+        answers = await self.runner.gather(work)
         return [answer for answer in answers if answer[1]]
 
     def _polled(self) -> Sequence[tuple[KoiNetNode | None, str | None]]:

@@ -126,15 +126,29 @@ def subscribe(processor: ProcessorInterface, node: KoiNetNode, profile: NodeProf
     if node == me.rid or profile.node_type != NodeType.FULL or not wanted:
         return
     edge = processor.network.graph.get_edge_profile(source=node, target=me.rid)
-    if edge is not None and set(edge.rid_types) == set(wanted):
+    if edge is not None and _same_subscription(set(edge.rid_types), set(wanted)):
         return
     kind = EdgeType.WEBHOOK if me.profile.node_type == NodeType.FULL else EdgeType.POLL
-    bundle = generate_edge_bundle(node, me.rid, wanted, kind, now=processor.now())
-    known = processor.network.graph.edge_between(node, me.rid)
-    if known is not None:
-        bundle = Bundle.generate(known, bundle.contents, now=processor.now())
-    processor.handle(bundle=bundle, event_type=EventType.NEW)
+    _propose(processor, node, wanted, kind)
     processor.network.catch_up(node, wanted)
+
+
+def _same_subscription(given: set[RIDType], wanted: set[RIDType]) -> bool:
+    """Compare types; every node offers nodes and edges, and coordinators ask for them too."""
+    always: set[RIDType] = {KoiNetNode, KoiNetEdge}
+    return wanted <= given and given - always == wanted - always
+
+
+def _propose(
+    processor: ProcessorInterface, node: KoiNetNode, rid_types: list[RIDType], kind: EdgeType
+) -> None:
+    me = processor.identity.rid
+    now = processor.now()
+    bundle = generate_edge_bundle(node, me, rid_types, kind, now=now)
+    known = processor.network.graph.edge_between(node, me)
+    if known is not None:
+        bundle = Bundle.generate(known, bundle.contents, now=now)
+    processor.handle(bundle=bundle, event_type=EventType.NEW)
 
 
 def types_of_interest(processor: ProcessorInterface, profile: NodeProfile) -> list[RIDType]:
@@ -183,10 +197,10 @@ def handshake_handler(processor: ProcessorInterface, kobj: KnowledgeObject) -> O
         return None
     me = processor.identity
     processor.network.push_event_to(Event.from_bundle(EventType.NEW, me.bundle), kobj.rid)
-    edge = generate_edge_bundle(
-        kobj.rid, me.rid, [KoiNetNode, KoiNetEdge], EdgeType.WEBHOOK, now=processor.now()
-    )
-    processor.handle(bundle=edge, event_type=EventType.NEW)
+    profile = _node_profile(kobj)
+    wanted = [] if profile is None else types_of_interest(processor, profile)
+    rid_types = list(dict.fromkeys([*wanted, KoiNetNode, KoiNetEdge]))
+    _propose(processor, kobj.rid, rid_types, EdgeType.WEBHOOK)
     return None
 
 

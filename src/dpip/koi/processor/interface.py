@@ -221,7 +221,7 @@ class ProcessorInterface:
                     busy = self._step()
                     if not busy:
                         self._commit()
-            except KoiError:
+            except Exception:  # the last net: this thread must outlive any object
                 logger.exception("the queue cannot be processed, trying again")
                 busy = False
             if not busy:
@@ -234,7 +234,8 @@ class ProcessorInterface:
         """Wait for what other nodes were asked for; say whether there is work to do."""
         with self._changed:
             while self._aside and not self._returned and not self._inbox.waiting:
-                self._changed.wait(1.0)
+                if not self.network.runner.turn():
+                    self._changed.wait(1.0)
             return bool(self._returned or self._inbox.waiting)
 
     def _step(self) -> bool:
