@@ -32,7 +32,10 @@ def work_and_kill(folder: Path, seed: int, seconds: float) -> list[str]:
         time.sleep(seconds)
     finally:
         process.kill()
-        rest, errors = process.communicate()
+        rest, errors = process.stdout.read(), process.stderr.read()
+        process.stdout.close()
+        process.stderr.close()
+        process.wait()
     assert first == "ready\n", errors
     assert "Traceback" not in errors, errors
     return rest.splitlines()

@@ -64,7 +64,7 @@ def encode(blocks: Sequence[Block]) -> bytes:
     """Return the frame of these blocks, compressed if that makes it smaller."""
     plain = b"".join(block.data for block in blocks)
     payload = _compressor().compress(plain)
-    kind = ZSTD if len(payload) < len(plain) - len(plain) // 64 else PLAIN
+    kind = ZSTD if len(payload) < len(plain) - len(plain) // 1024 else PLAIN
     parts = [bytes([kind])]
     for block in blocks:
         raw = block.cid.raw
