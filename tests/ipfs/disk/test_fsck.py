@@ -89,7 +89,7 @@ def test_the_loss_of_an_only_copy_is_said(add: Adder, archives: Archives) -> Non
 
 
 def test_strays_go(disk: DiskBlockstore, archives: Archives, clock: Clock) -> None:
-    folder = disk.folder / "whole" / "ab" / ("ab" * 32)
+    folder = disk.folder / "whole" / "ab" / "no-sha256"
     folder.mkdir(parents=True)
     for path in (folder / "x.whl", disk.folder / "arriving" / "making-x", disk.packs.path(77)):
         path.write_bytes(b"left behind")

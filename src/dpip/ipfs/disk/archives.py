@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 PIN = "archive"
 """Name of the pin that an archive gets when it is added."""
+SHA256_HEX = 64
 NOTE = 20
 """Seconds within which a second use is not worth noting."""
 FIELDS = "id, sha256, filename, size, root, profile, recipe, used"
@@ -80,6 +81,10 @@ class Archives:
         """Return what is known of an archive, or None."""
         return self._one("sha256", bytes.fromhex(sha256))
 
+    def named(self, filename: str) -> Archive | None:
+        """Return the newest archive of that file name, or None."""
+        return self._one("filename", filename)
+
     def published_as(self, root: CID) -> Archive | None:
         """Return the archive whose published file is `root`, or None."""
         return self._one("root", root.raw)
@@ -96,7 +101,7 @@ class Archives:
     def present(self) -> Iterator[Archive]:
         """Yield the archives whose whole file is here; the cost is that of those, not of all."""
         for folder in sorted((self._folder / "whole").glob("??/*")):
-            archive = self.find(folder.name) if len(folder.name) == 64 else None
+            archive = self.find(folder.name) if len(folder.name) == SHA256_HEX else None
             if archive is not None and self.whole(archive).exists():
                 yield archive
 
@@ -182,12 +187,19 @@ class Archives:
         again = self._import(path, archive.sha256, archive.filename, None)
         return again.root == archive.root and again.recipe == archive.recipe
 
+    def new(self) -> Iterator[Path]:
+        """Yield whole files in place that were never added."""
+        for path in sorted((self._folder / "whole").glob("??/*/*")):
+            if len(path.parent.name) == SHA256_HEX and self.find(path.parent.name) is None:
+                yield path
+
     def strays(self) -> Iterator[Path]:
-        """Yield files below this folder that belong to no archive, or are still arriving."""
+        """Yield files below this folder that no archive can come of."""
         yield from (self._folder / "arriving").glob("making-*")
         for path in (self._folder / "whole").glob("??/*/*"):
-            archive = self.find(path.parent.name) if len(path.parent.name) == 64 else None
-            if archive is None or archive.filename != path.name:
+            is_named = len(path.parent.name) == SHA256_HEX
+            archive = self.find(path.parent.name) if is_named else None
+            if not is_named or (archive is not None and archive.filename != path.name):
                 yield path
 
     def _import(self, path: Path, sha256: str, filename: str, search: Search | None) -> Archive:
@@ -227,9 +239,9 @@ class Archives:
             _keep(part, path)
         return path
 
-    def _one(self, column: str, value: bytes) -> Archive | None:
+    def _one(self, column: str, value: bytes | str) -> Archive | None:
         row = self.store.index.read(
-            f"SELECT {FIELDS} FROM archives WHERE {column} = ?", value
+            f"SELECT {FIELDS} FROM archives WHERE {column} = ? ORDER BY id DESC LIMIT 1", value
         ).fetchone()
         return None if row is None else _archive(row)
 

@@ -40,15 +40,21 @@ class Collected:
     missing: int = 0
 
 
-def collect(archives: Archives, *, grace: float = GRACE, dry_run: bool = False) -> Collected:
-    """Remove every block and archive that no pin reaches.
+def collect(
+    archives: Archives,
+    *,
+    grace: float = GRACE,
+    dry_run: bool = False,
+    ignored: frozenset[str] = frozenset(),
+) -> Collected:
+    """Remove every block and archive that no pin reaches; pins named in `ignored` do not count.
 
     Raises Damaged or HashMismatch, having removed nothing more, at a node that cannot be
     read: what lies below it is not known.
     """
     store, result = archives.store, Collected()
     before = int(store.clock() - grace)
-    marks = Marks(store)
+    marks = Marks(store, ignored)
     marks.update()
     for archive in list(archives.listing()):
         if archive.root.multihash in marks.seen:

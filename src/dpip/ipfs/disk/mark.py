@@ -18,8 +18,8 @@ NODES = frozenset({DAG_PB, DAG_CBOR})
 class Marks:
     """The set of reached multihashes; grows with the pins, never shrinks."""
 
-    def __init__(self, store: DiskBlockstore) -> None:
-        self._store = store
+    def __init__(self, store: DiskBlockstore, ignored: frozenset[str] = frozenset()) -> None:
+        self._store, self._ignored = store, ignored
         self._changes = -1
         self._pinned: set[bytes] = set()
         self.seen: set[bytes] = set()
@@ -35,8 +35,8 @@ class Marks:
         now = changes(index)
         if now == self._changes:
             return
-        for (raw,) in index.read("SELECT cid FROM pins").fetchall():
-            if raw not in self._pinned:
+        for raw, name in index.read("SELECT cid, name FROM pins").fetchall():
+            if raw not in self._pinned and name not in self._ignored:
                 self._pinned.add(raw)
                 self.keep(CID(raw))
         self._changes = now

@@ -47,6 +47,7 @@ SCHEMA = (
     """,
     "CREATE INDEX archives_by_root ON archives (root)",
     "CREATE INDEX archives_by_recipe ON archives (recipe)",
+    "CREATE INDEX archives_by_filename ON archives (filename)",
     """
     CREATE TABLE leaves (
       hash BLOB NOT NULL, archive INTEGER NOT NULL, at INTEGER NOT NULL,

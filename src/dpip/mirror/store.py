@@ -1,0 +1,123 @@
+"""The home's content store, as the rest of dpip sees it: its place, and its errors as ours.
+
+Blocks lie in `<home>/blocks`, whole archives where `archives` keeps them. `tend` is what a
+node does with them in its idle time: take new ones apart, drop cold whole files that can be
+made again, compact.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dpip.errors import DiskFull, DpipError, HomeNotWritable
+from dpip.ipfs.archive.match import Search
+from dpip.ipfs.disk import hot
+from dpip.ipfs.disk.archives import Archives
+from dpip.ipfs.disk.compact import compact
+from dpip.ipfs.disk.reindex import reindex
+from dpip.ipfs.disk.store import DiskBlockstore
+from dpip.ipfs.errors import Damaged, IpfsError, NotFound, Unavailable, Unwritable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+BLOCKS, ARCHIVES = "blocks", "archives"
+PAUSE = 0.02
+"""Seconds of rest between steps of compaction in a running node."""
+
+
+class StoreDamaged(DpipError):
+    """The content store is not what it was when it was written."""
+
+    slug = "store-damaged"
+    default_hint = "run `dpip fsck --repair`"
+
+
+class StoreBusy(DpipError):
+    """The content store, or a program that it needs, cannot be used now."""
+
+    slug = "store-busy"
+    default_hint = "try again; another dpip may be working on the same home"
+
+
+class NotInStore(DpipError):
+    """What was asked for is not in the content store."""
+
+    slug = "not-in-store"
+
+
+class BadContent(DpipError):
+    """Content, a CID or an archive cannot be handled."""
+
+    slug = "bad-content"
+    side = "theirs"
+
+
+@contextmanager
+def mapped() -> Iterator[None]:
+    """Turn errors of the content room into ours."""
+    try:
+        yield
+    except NotFound as error:
+        raise NotInStore(str(error)) from None
+    except Damaged as error:
+        raise StoreDamaged(str(error)) from None
+    except Unavailable as error:
+        raise StoreBusy(str(error)) from None
+    except Unwritable as error:
+        kind = DiskFull if "space" in str(error) or "full" in str(error) else HomeNotWritable
+        raise kind(str(error)) from None
+    except IpfsError as error:
+        raise BadContent(str(error)) from None
+
+
+@contextmanager
+def opened(home: Path) -> Iterator[Archives]:
+    """Open the store of a home, and close it in the end; errors inside are mapped too."""
+    with mapped():
+        store = DiskBlockstore(home / BLOCKS)
+        try:
+            yield Archives(store, home / ARCHIVES)
+        finally:
+            store.close()
+
+
+def remake_index(home: Path) -> bool:
+    """Make the index of a home's store again if it cannot be read; say whether it was so."""
+    try:
+        DiskBlockstore(home / BLOCKS).close()
+    except Damaged:
+        reindex(home / BLOCKS, time.time).close()
+        return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Tended:
+    """What one round did: archives taken in, whole files dropped, bytes given back."""
+
+    taken: int
+    dropped: int
+    freed: int
+
+
+def tend(archives: Archives, hot_size: int, *, stop: Callable[[], bool] = lambda: False) -> Tended:
+    """Take in whole archives that are new, keep at most `hot_size` bytes of them, compact.
+
+    `stop` is asked between archives. Runs for as long as there is work: call it in a thread
+    that nobody waits for.
+    """
+    taken, search = 0, Search()
+    with mapped():
+        for path in archives.new():
+            if stop():
+                break
+            archives.add(path, path.parent.name, path.name, search=search)
+            taken += 1
+        trimmed = hot.trim(archives, hot_size)
+        freed = compact(archives.store, pause=PAUSE).freed
+    return Tended(taken, trimmed.dropped, trimmed.freed + freed)

@@ -1,0 +1,119 @@
+"""`dpip pin`, `dpip gc` and `dpip fsck` on a home's store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.ipfs.archive import made
+
+from dpip.cli import stored
+from dpip.cli.main import main
+from dpip.ipfs.disk.archives import Archive
+from dpip.mirror.store import opened
+
+NAME = "demo-1.0-py3-none-any.whl"
+
+
+def home() -> Path:
+    return Path(os.environ["DPIP_HOME"])
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    source = tmp_path / "incoming"
+    source.write_bytes(made.wheel())
+    with opened(home()) as archives:
+        return archives.add(source, hashlib.sha256(made.wheel()).hexdigest(), NAME)
+
+
+def answer(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> Any:
+    capsys.readouterr()
+    assert main([*words, "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_pins_by_name_hash_and_cid(archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
+    for word in (NAME, archive.sha256, str(archive.root), f"/ipfs/{archive.root}"):
+        assert answer(capsys, "pin", "add", word, "--name", "kept") == {
+            "pinned": [str(archive.root)]
+        }
+    assert answer(capsys, "pin", "list") == [
+        {"cid": str(archive.root), "name": "archive"},
+        {"cid": str(archive.root), "name": "kept"},
+    ]
+    answer(capsys, "pin", "rm", NAME, "--name", "kept")
+    answer(capsys, "pin", "rm", NAME, "--name", "kept", code=1)
+
+
+def test_gc_keeps_the_cache_unless_told(
+    archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = ("--grace", "-60")
+    assert answer(capsys, "gc", *now)["archives"] == 0
+    planned = answer(capsys, "gc", "--cache", "--dry-run", *now)
+    assert (planned["archives"], planned["dry_run"]) == (1, True)
+    done = answer(capsys, "gc", "--cache", *now)
+    assert (done["archives"], done["blocks"]) == (1, planned["blocks"])
+    with opened(home()) as archives:
+        assert list(archives.listing()) == []
+
+
+def test_what_a_person_pinned_outlives_the_cache(
+    archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(capsys, "pin", "add", NAME)
+    assert answer(capsys, "gc", "--cache", "--grace", "-60")["archives"] == 0
+    with opened(home()) as archives:
+        assert archives.open(archive.sha256).read_bytes() == made.wheel()
+
+
+def test_pins_what_is_installed(
+    archive: Archive, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo = stored.project_and_version(NAME)
+    assert demo is not None
+    monkeypatch.setattr(stored, "installed", lambda: {demo})
+    found = answer(capsys, "pin", "add", "--installed", "--name", "here")
+    assert found == {"pinned": [str(archive.root)]}
+
+
+def test_installed_is_what_pip_lists() -> None:
+    assert "pytest" in {name for name, _ in stored.installed()}
+
+
+def test_fsck_is_clean_then_finds_then_repairs(
+    archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert answer(capsys, "fsck")["findings"] == []
+    with opened(home()) as archives:
+        archives.whole(archive).write_bytes(b"rotten")
+    assert answer(capsys, "fsck", code=1)["findings"][0]["kind"] == "damaged-archive"
+    assert answer(capsys, "fsck", "--repair")["findings"][0]["repaired"]
+    assert answer(capsys, "fsck")["findings"] == []
+
+
+def test_a_damaged_index_is_told_and_made_again(
+    archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home() / "blocks" / "index.sqlite").write_bytes(b"SQLite format 3\0" + b"garbage" * 999)
+    assert main(["pin", "list"]) == 1
+    assert "dpip fsck --repair" in capsys.readouterr().err
+    assert answer(capsys, "fsck", "--repair")["index_remade"]
+    assert len(answer(capsys, "pin", "list")) == 1
+
+
+def test_words_that_mean_nothing_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pin", "add", "no-such-thing"]) == 2
+    assert main(["pin", "add"]) == 2
+    assert "no archive of that name" in capsys.readouterr().err
+
+
+def test_people_get_lines(archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fsck"]) == 0
+    assert main(["gc", "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("clean\nwould remove 0 archives")
