@@ -212,12 +212,9 @@ def _explain(outcome: Impossible, args: argparse.Namespace) -> int:
     if args.json or args.format == "json":
         import json
 
-        sys.stdout.write(
-            json.dumps({"error": "no-answer", "lines": outcome.explanation.lines}, indent=2) + "\n"
-        )
+        sys.stdout.write(json.dumps(outcome.explanation.as_dict(), indent=2) + "\n")
     else:
-        lines = outcome.explanation.lines
-        sys.stderr.write("error: there is no answer\n" + "".join(f"  {each}\n" for each in lines))
+        sys.stderr.write(outcome.explanation.text())
     return 1
 
 

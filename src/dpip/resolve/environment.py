@@ -203,6 +203,15 @@ def target(python: str | None, platform: str | None, tags: Sequence[str] = ()) -
     return Target({**base, **system, **changed}, _tags(cpython_pairs(short), platforms))
 
 
+def with_python(base: Target, python: str) -> Target:
+    """Return a target that differs in its Python version only (CPython)."""
+    full = _full(python)
+    short = ".".join(full.split(".")[:2])
+    changed = {"python_version": short, "python_full_version": full, "implementation_version": full}
+    tags = _tags(cpython_pairs(short), list(base.tags.platforms))
+    return Target({**base.variables, **changed}, tags)
+
+
 def _full(python: str) -> str:
     if not re.fullmatch(r"\d+\.\d+(\.\d+)?((a|b|rc)\d+)?\+?", python):
         raise UsageError(f"not a Python version: {python!r}", hint="write it as 3.12 or 3.12.4")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dpip.resolve import directs
 from dpip.resolve.facts import Wants
-from dpip.resolve.resolution import NeedMore
+from dpip.resolve.resolution import Impossible, NeedMore
 from dpip.resolve.search import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from dpip.resolve.environment import Environment
     from dpip.resolve.facts import Direct, Facts
+    from dpip.resolve.relax import Hints
     from dpip.resolve.request import Request
     from dpip.resolve.resolution import Outcome
     from dpip.resolve.universal import UniversalSearch
@@ -27,11 +29,13 @@ class Session:
     not hold what the requirement says.
     """
 
-    def __init__(self, request: Request, facts: Facts) -> None:
+    def __init__(self, request: Request, facts: Facts, *, hinting: bool = True) -> None:
         self.request = request
         self.facts = facts
+        self.hinting = hinting
         self._environment = _environment(request)
         self._search: Search | UniversalSearch | None = None
+        self._hints: Hints | None = None
 
     def run(self) -> Outcome:
         """Go on until there is an answer, proof that there is none, or a fact is lacking."""
@@ -40,7 +44,23 @@ class Session:
             if isinstance(found, Wants):
                 return NeedMore(found)
             self._search = self._open(found)
-        return self._search.run()
+        outcome = self._search.run()
+        return self._hinted(outcome) if isinstance(outcome, Impossible) else outcome
+
+    def _hinted(self, outcome: Impossible) -> Outcome:
+        if not self.hinting:
+            return outcome
+        if self._hints is None:
+            from dpip.resolve.relax import Hints
+
+            self._hints = Hints(self.request, outcome.explanation, self._trial)
+        found = self._hints.run()
+        if isinstance(found, Wants):
+            return NeedMore(found)
+        return Impossible(replace(outcome.explanation, hints=found))
+
+    def _trial(self, request: Request) -> Callable[[], Outcome]:
+        return Session(request, self.facts, hinting=False).run
 
     def _open(self, found: Mapping[str, Direct]) -> Search | UniversalSearch:
         request = directs.named(self.request, found)

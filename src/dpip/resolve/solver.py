@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from dpip.resolve.partial_solution import Assignment
 
 ROOT: Package = 0
+ROOT_MUST_BE = "the root must be"
+"""The first fact of every search."""
 CONFLICTS_BEFORE_SWAP = 5
 
 
@@ -111,7 +113,7 @@ class Solver:
         self._new_winners: list[Package] = []
         self._changed: list[Package] = [ROOT]
         self.add(provider.universe(ROOT))
-        self.forbid({ROOT: ABSENT}, "root")
+        self.forbid({ROOT: ABSENT}, ROOT_MUST_BE)
 
     def add(self, everything: Versions) -> Package:
         """Announce a package and return its number."""
@@ -122,9 +124,13 @@ class Solver:
 
     def forbid(self, terms: dict[Package, Versions], fact: Any) -> Incompatibility:
         """Add an incompatibility from outside; it takes effect with the next propagation."""
+        return self.take(terms, External(fact))
+
+    def take(self, terms: dict[Package, Versions], cause: External | Learned) -> Incompatibility:
+        """Add an incompatibility whose cause is known."""
         # A term that admits everything always holds: it says nothing.
         telling = {p: term for p, term in terms.items() if term != self._everything[p]}
-        return self._remember(Incompatibility(telling, External(fact)))
+        return self._remember(Incompatibility(telling, cause))
 
     def run(self) -> dict[Package, Versions]:
         """Return the version of every package of the answer. Raises NoAnswer."""
@@ -239,7 +245,7 @@ class Solver:
         """Walk back to the decision that is to blame; return what it taught. Raises NoAnswer."""
         current = conflict
         while True:
-            if not current.terms or current.terms.keys() == {ROOT}:
+            if not {p: term for p, term in current.terms.items() if p != ROOT or term == ABSENT}:
                 raise NoAnswer(current)
             newest, level = self._latest(current)
             if newest.cause is None or level < newest.level:
