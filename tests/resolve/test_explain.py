@@ -44,8 +44,8 @@ def test_two_requirements_of_the_user(world: World) -> None:
     found = why(world, "lib>=2", "lib<2")
     assert found.lines == (
         (
-            "Because you require lib>=2 (the command line) and you require lib<2 (the command line), "
-            "there is no answer."
+            "Because you require lib>=2 (the command line) and you require lib<2 "
+            "(the command line), there is no answer."
         ),
     )
     assert [bound.kind for bound in found.bounds] == ["requirement", "requirement"]
