@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: bench-dedup bench-serve demo docs test fix lint types imports unit test-slow test-outside clean
+.PHONY: demo docs test fix lint types imports unit test-slow test-outside clean
 
 $(STAMP): pyproject.toml $(wildcard setup.py)
 	$(PYTHON) -m venv $(VENV)
@@ -46,8 +46,6 @@ test-outside: $(STAMP)
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-bench-dedup: $(STAMP)
-	$(BIN)/python -m benchmarks.dedup
-
-bench-serve: $(STAMP)
-	$(BIN)/python -m benchmarks.serve
+# bench-serve, bench-node, bench-dedup, …: one for each module in benchmarks/.
+bench-%: $(STAMP)
+	$(BIN)/python -m benchmarks.$*

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpip.mirror.refresh import Due, Known, Policy, due, pause
+from dpip.mirror.refresh import Due, Known, Policy, due, is_older, pause
 
 POLICY = Policy(max_age=300, absent_age=20, first_pause=2, longest_pause=120)
 OFFLINE = dataclasses.replace(POLICY, offline=True)
@@ -55,3 +55,21 @@ def test_upstream_is_asked_again_sooner_or_later(
     known = Known(confirmed, stored, not stored, failed_at=now, failures=failures)
     later = max(now, confirmed) + POLICY.longest_pause + POLICY.max_age
     assert due(known, later, POLICY) is Due.ASK
+
+
+@pytest.mark.parametrize(
+    ("before", "serial", "empty", "older"),
+    [
+        (None, None, True, False),
+        (None, 5, False, False),
+        (7, 6, False, True),
+        (7, 7, False, False),
+        (7, 8, True, False),
+        (7, None, False, False),
+        (7, None, True, True),
+    ],
+)
+def test_answers_of_the_past(
+    before: int | None, serial: int | None, empty: bool, older: bool
+) -> None:
+    assert is_older(before, serial, empty=empty) is older

@@ -188,3 +188,19 @@ def test_root_list_falls_back_to_what_is_stored(mirror: Mirror) -> None:
         assert await names() == ["a", "b"]
 
     asyncio.run(story())
+
+
+def test_an_older_answer_does_not_replace_a_page(mirror: Mirror) -> None:
+    mirror.index.add("thing", "thing-1.0.tar.gz", DATA)
+    mirror.index.pages["thing"] = dataclasses.replace(mirror.index.pages["thing"], last_serial=9)
+    pages = mirror.pages()
+
+    async def story() -> None:
+        await pages.page("thing")
+        mirror.index.pages["thing"] = Project("thing", last_serial=8)
+        mirror.clock.time += 301
+        page = await pages.page("thing")
+        assert page.stale
+        assert b"thing-1.0.tar.gz" in page.json
+
+    asyncio.run(story())

@@ -65,6 +65,17 @@ def pause(failures: int, policy: Policy) -> float:
     return min(policy.longest_pause, policy.first_pause * 2.0 ** min(failures - 1, 16))
 
 
+def is_older(before: int | None, serial: int | None, *, empty: bool) -> bool:
+    """Say whether an answer with this serial is older than the page that is stored.
+
+    Caches in front of an index answer with pages of the past; some send them without a
+    serial, or blank. A page without a serial is only distrusted if it lists nothing.
+    """
+    if before is None:
+        return False
+    return empty if serial is None else serial < before
+
+
 def _age(known: Known, now: float) -> float:
     if known.confirmed_at is None or known.confirmed_at > now:
         # A clock that was set back must not make a page fresh for ever.

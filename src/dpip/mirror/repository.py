@@ -16,7 +16,7 @@ from dpip.errors import DpipError
 from dpip.mirror.catalog import PageRecord
 from dpip.mirror.listing import servable, to_records
 from dpip.mirror.memory import PageMemory
-from dpip.mirror.refresh import Due, Known, Policy, due
+from dpip.mirror.refresh import Due, Known, Policy, due, is_older
 from dpip.simple.model import ProjectEntry
 from dpip.simple.repository import ProjectNotFound, StoredPage, UpstreamUnavailable
 from dpip.simple.routing import DEFAULT_SOURCE
@@ -208,6 +208,7 @@ class Pages:
     async def _record(self, name: str, before: PageRecord | None, fetched: Fetched) -> StoredPage:
         now = self._now()
         page = None
+        _refuse_older(name, before, fetched.project)
         if fetched.project is None and before is not None:
             record = dataclasses.replace(before, confirmed_at=now)
             await asyncio.wrap_future(self._catalog.put_record(record))
@@ -235,3 +236,10 @@ class Pages:
         )
         await asyncio.wrap_future(self._catalog.put_page(record, page, records))
         return page
+
+
+def _refuse_older(name: str, before: PageRecord | None, project: Project | None) -> None:
+    if before is None or project is None:
+        return
+    if is_older(before.serial, project.last_serial, empty=not project.files):
+        raise UpstreamUnavailable(f"upstream's page of {name!r} is older than the stored one")
