@@ -40,6 +40,14 @@ LARGE = 64 * 2**20
 PACKAGES = [f"package{number:02}" for number in range(20)]
 PAGES_BUDGET = "≥ 0.8"
 FILE_BUDGET = "≥ 0.7"
+UNEQUAL = """
+local n = 0
+request = function()
+  n = n + 1
+  wrk.headers["X-Request"] = n
+  return wrk.format()
+end
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder, _running(Path(folder), rounds) as bench:
-        rows = [*pages(bench), *files(bench), *installs(bench)]
+        rows = [*pages(bench), *unequal(bench), *files(bench), *installs(bench)]
     print_rows(rows)
 
 
@@ -152,11 +160,23 @@ def pages(bench: Bench) -> Iterator[Row]:
         yield Row(f"{what}, {form}", ours, proxpi, "requests/s", "proxpi")
 
 
-def wrk(url: str, accept: str) -> float:
+def unequal(bench: Bench) -> Iterator[Row]:
+    """Requests per second where no two requests are equal, so that each one is parsed."""
+    script = bench.folder / "unequal.lua"
+    script.write_text(UNEQUAL)
+    ours, nginx = turns(
+        bench.rounds,
+        partial(wrk, f"{bench.ours}/simple/small/", "text/html", "-s", str(script)),
+        partial(wrk, f"{bench.nginx}/simple/small/index.html", "text/html", "-s", str(script)),
+    )
+    yield Row("small page, HTML, no two requests equal", ours, nginx, "requests/s", "nginx")
+
+
+def wrk(url: str, accept: str, *more: str) -> float:
     """Return requests per second of eight connections; raises if any answer was an error."""
     program = peers.require("wrk")
     done = subprocess.run(
-        [program, "-t1", "-c8", "-d1s", "-H", f"Accept: {accept}", url],
+        [program, "-t1", "-c8", "-d1s", "-H", f"Accept: {accept}", *more, url],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:

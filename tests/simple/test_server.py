@@ -240,6 +240,11 @@ def test_a_redirect_keeps_the_query(client: Client) -> None:
     assert answer.headers["location"] == "../demo/?format=text/html"
 
 
+def test_a_redirect_carries_no_line_break(client: Client) -> None:
+    answer = client.get("/simple/Demo/", query="a\r\nset-cookie: x")
+    assert answer.headers["location"] == "../demo/"
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -85,7 +85,9 @@ class ConfiguredUpstream:
                 f"no upstream index: {error.message}", hint=error.hint
             ) from None
         log.info("upstream is %s", without_credentials(url))
-        return Upstream(url, timeout=self._timeout, max_page_size=self._max_page_size)
+        upstream = Upstream(url, timeout=self._timeout, max_page_size=self._max_page_size)
+        await upstream.prepare()
+        return upstream
 
 
 def _failed(task: asyncio.Task[Upstream]) -> bool:

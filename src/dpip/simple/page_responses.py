@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import zlib
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -27,6 +28,7 @@ STALE = ((b"warning", b'110 - "Response is Stale"'), (b"x-dpip-stale", b"1"))
 _CONTENT_TYPE = {form: (b"content-type", form.value.encode()) for form in Form}
 _SUFFIX = {Form.TEXT_HTML: "html", Form.HTML: "html1", Form.JSON: "json1"}
 _GZIP_WINDOW = 31
+_CONTROL = re.compile(rb"[\x00-\x20\x7f]")
 
 
 class PageResponses:
@@ -142,7 +144,9 @@ async def _redirect(scope: Scope, send: Send, name: str, *, slash: bool) -> None
         raise _unknown(name)
     query: bytes = scope["query_string"]
     location = ("../" if slash else "") + f"{normalize(name)}/"
-    target = location.encode() + (b"?" + query if query else b"")
+    # A line break cannot come through an HTTP parser; it is not passed on if it does.
+    keep = query and not _CONTROL.search(query)
+    target = location.encode() + (b"?" + query if keep else b"")
     await send_whole(
         send,
         301,

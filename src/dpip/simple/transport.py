@@ -8,6 +8,7 @@ first request is made, so that a node starts without it.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import functools
@@ -105,6 +106,10 @@ class Transport:
                 raise UpstreamInvalid(f"{without_credentials(url)} redirects to plain http")
             yield response
 
+    async def prepare(self) -> None:
+        """Import and read now, in a thread, what the first request would wait for."""
+        await asyncio.to_thread(_import_library)
+
     async def aclose(self) -> None:
         """Close all connections."""
         for session in (self._pages, self._files):
@@ -132,9 +137,11 @@ class Transport:
     def _open_sessions(self) -> tuple[aiohttp.ClientSession, aiohttp.ClientSession]:
         import aiohttp
 
+        context = tls_context()
+
         def session(*, decompress: bool) -> aiohttp.ClientSession:
             return aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=tls_context(), limit_per_host=CONNECTIONS),
+                connector=aiohttp.TCPConnector(ssl=context, limit_per_host=CONNECTIONS),
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=self._timeout, sock_read=self._timeout
                 ),
@@ -152,6 +159,13 @@ async def body(response: aiohttp.ClientResponse, url: str) -> AsyncIterator[byte
     with mapped_errors(url):
         async for piece in response.content.iter_chunked(PIECE):
             yield piece
+
+
+def _import_library() -> None:
+    import aiohttp
+    import truststore
+
+    _ = aiohttp, truststore
 
 
 def tls_context() -> ssl.SSLContext:

@@ -94,6 +94,10 @@ class Upstream:
         self._max_page_size = max_page_size
         self._transport = transport or Transport(index_url, timeout=timeout)
 
+    async def prepare(self) -> None:
+        """Do now what the first request would have to wait for."""
+        await self._transport.prepare()
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
