@@ -77,7 +77,7 @@ class SourcePolicy:
             return facts.record is None or stamp >= facts.record.manifest.timestamp
         if facts.forgotten is None or _speaks_for_itself(kobj, facts):
             return True
-        return stamp > facts.forgotten
+        return stamp > facts.forgotten or (stamp == facts.forgotten and _introduces(kobj))
 
     def _authorised(self, kobj: KnowledgeObject, facts: Facts, record: Record) -> bool:
         if kobj.sender in self.trusted or _speaks_for_itself(kobj, facts):
@@ -93,6 +93,11 @@ def _speaks_for_itself(kobj: KnowledgeObject, facts: Facts) -> bool:
     if not isinstance(kobj.rid, KoiNetNode):
         return False
     return kobj.sender == kobj.rid or (kobj.sender is None and kobj.rid not in facts.keyed)
+
+
+def _introduces(kobj: KnowledgeObject) -> bool:
+    """NEW for a node: a handshake is FORGET and NEW of one profile, and others relay both."""
+    return isinstance(kobj.rid, KoiNetNode) and kobj.event_type == EventType.NEW
 
 
 def _unkeyed(ends: set[KoiNetNode], facts: Facts) -> set[RID]:

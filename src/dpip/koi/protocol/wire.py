@@ -14,6 +14,7 @@ normalised. So a verifier has to try more than one form:
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -96,6 +97,8 @@ class _Typed(msgspec.Struct):
 _outer = msgspec.json.Decoder(_Outer)
 _typed = msgspec.json.Decoder(_Typed)
 
+_BEYOND_MICROSECONDS = re.compile(r"(\.\d{6})\d+")  # cut, where our reader would round
+
 OPENING = b'{"payload":'
 
 
@@ -157,6 +160,9 @@ def introduction(events: list[Event], source: RID) -> Event | None:
 
 
 def _canonical(plain: Any, kind: type[Any], *, keep: bool) -> bytes:
+    for theirs in _manifests(plain):
+        if isinstance(theirs.get("timestamp"), str):
+            theirs["timestamp"] = _BEYOND_MICROSECONDS.sub(r"\1", theirs["timestamp"])
     try:
         ours = to_plain(convert(plain, kind))
     except InvalidContents as error:
