@@ -9,7 +9,7 @@ from tests.mirror.fakes import FakeIndex
 from dpip.errors import UsageError
 from dpip.mirror.refresh import Policy
 from dpip.mirror.repository import Pages
-from dpip.mirror.source import Nowhere, PageSource
+from dpip.mirror.source import PageSource
 from dpip.mirror.sources import PRIVATE, Sources, row
 from dpip.simple.render import render
 from dpip.simple.repository import ProjectNotFound
@@ -19,7 +19,7 @@ OTHER = "http://other.invalid/simple/"
 
 
 def sources(mirror: Mirror, other: FakeIndex, table: dict[str, str]) -> Sources:
-    asked: dict[str, PageSource] = {"upstream": mirror.index, PRIVATE: Nowhere(), OTHER: other}
+    asked: dict[str, PageSource] = {"upstream": mirror.index, PRIVATE: FakeIndex(), OTHER: other}
 
     def make(source: str) -> Pages:
         return Pages(

@@ -22,23 +22,30 @@ from dpip.mirror.catalog import Catalog
 from dpip.mirror.files import Files
 from dpip.mirror.hosts import ByHost
 from dpip.mirror.ingest import Ingest
+from dpip.mirror.private import Private, PrivatePages
 from dpip.mirror.rebuild import complete, rebuild
 from dpip.mirror.refresh import Policy
 from dpip.mirror.repository import Pages
-from dpip.mirror.source import Nowhere
 from dpip.mirror.sources import PRIVATE, Sources
+from dpip.mirror.uploads import PrivateUploads, with_private
+from dpip.simple.integrity import IntegrityApplication
 from dpip.simple.render import render
 from dpip.simple.routing import DEFAULT_SOURCE
 from dpip.simple.server import SimpleApplication
+from dpip.simple.upload import UploadServer
 from dpip.simple.upstream import Upstream
 from dpip.simple.wrappers import RoutedPages
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dpip.app.dispatch import Application
     from dpip.mirror.source import PageSource
     from dpip.settings import Settings
 
 log = logging.getLogger(__name__)
+PRIVATE_AGE = 1.0
+"""Seconds until a running node shows what another process changed in private packages."""
 ROUTES_AGE = 2.0
 """Seconds until a row that `dpip route` has written is in force in a running node."""
 
@@ -53,8 +60,11 @@ class Node:
     archives: Archives
     upstream: ConfiguredUpstream
     sources: Sources
+    private: Private
     indexes: dict[str, Upstream]
     ingest: Ingest
+    reroute: Callable[[], None]
+    """Puts the routing table that is on disk in force."""
 
     async def background(self) -> None:
         """Do what a node does when nobody asks.
@@ -67,7 +77,7 @@ class Node:
         await complete(self.catalog, self.archives)
         while True:
             await asyncio.sleep(ROUTES_AGE)
-            self.sources.use(self.catalog.routes())
+            self.reroute()
 
     async def aclose(self) -> None:
         """Stop transfers and questions, close connections, commit and close the catalog."""
@@ -77,6 +87,7 @@ class Node:
         for index in self.indexes.values():
             await index.aclose()
         await asyncio.to_thread(self.catalog.close)
+        await asyncio.to_thread(self.private.close)
 
 
 def build(settings: Settings) -> Node:
@@ -91,13 +102,20 @@ def build(settings: Settings) -> Node:
         timeout=settings.upstream_timeout,
         max_page_size=settings.max_page_size,
     )
+    private = Private(settings.home / "private.sqlite3")
     indexes: dict[str, Upstream] = {}
     files_of = ByHost(upstream, indexes)
 
     def pages_of(source: str) -> Pages:
-        return _pages(settings, source, catalog, upstream, indexes)
+        return _pages(
+            settings, source, catalog=catalog, upstream=upstream, indexes=indexes, private=private
+        )
 
-    sources = Sources(catalog.routes(), pages_of)
+    def reroute() -> None:
+        sources.use(with_private(catalog.routes(), private.names()))
+
+    sources = Sources({}, pages_of)
+    reroute()
     ingest = Ingest(
         upstream=files_of,
         archives=archives,
@@ -114,10 +132,20 @@ def build(settings: Settings) -> Node:
     )
     routed = RoutedPages(lambda: sources.routes, sources.pages)
     simple = SimpleApplication(pages=routed, files=files)
+    uploads = PrivateUploads(
+        private=private,
+        archives=archives,
+        catalog=catalog,
+        pages=sources.pages[PRIVATE],
+        rerouted=reroute,
+    )
+    legacy = UploadServer(private, uploads, archives.scratch, max_file_size=settings.max_file_size)
     status = Status(settings, catalog=catalog, sources=sources, ingest=ingest)
     mounts: dict[str, Application] = {
         "simple": simple,
         "files": simple,
+        "legacy": legacy,
+        "integrity": IntegrityApplication(private.attestations),
         "healthz": status.health,
         "metrics": status.metrics,
         "": status.page,
@@ -129,24 +157,28 @@ def build(settings: Settings) -> Node:
         archives=archives,
         upstream=upstream,
         sources=sources,
+        private=private,
         indexes=indexes,
         ingest=ingest,
+        reroute=reroute,
     )
 
 
 def _pages(
     settings: Settings,
     source: str,
+    *,
     catalog: Catalog,
     upstream: ConfiguredUpstream,
     indexes: dict[str, Upstream],
+    private: Private,
 ) -> Pages:
     """Build the pages of one source of the routing table."""
     policy = Policy(max_age=settings.page_max_age, offline=settings.offline)
     asked: PageSource = upstream
     if source == PRIVATE:
-        # Nobody else can confirm a private page: it is right as it is stored.
-        asked, policy = Nowhere(), Policy(max_age=float("inf"))
+        # It is at hand also when the node is offline, and costs one look to confirm.
+        asked, policy = PrivatePages(private), Policy(max_age=PRIVATE_AGE, absent_age=0)
     elif source != DEFAULT_SOURCE:
         asked = indexes[source] = Upstream(
             source, timeout=settings.upstream_timeout, max_page_size=settings.max_page_size

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gc": ("dpip.cli.gc", "give back the room of what no pin keeps"),
     "fsck": ("dpip.cli.fsck", "check the content store, and repair it"),
     "route": ("dpip.cli.route", "list, set or remove which source a name has"),
+    "private": ("dpip.cli.private", "upload tokens, and the files that were uploaded here"),
     "config": ("dpip.cli.config", "list, get or set persistent settings"),
 }
 """Command name to (module, one line of help)."""

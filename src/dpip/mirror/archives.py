@@ -66,6 +66,11 @@ class Archives:
         except OSError:
             return self._under_another_name(sha256)
 
+    @property
+    def scratch(self) -> Path:
+        """A directory on the same file system, for what may become an archive."""
+        return self._arriving
+
     def part(self, key: str) -> Path:
         """Return where the bytes of an arriving file are collected."""
         return self._arriving / f"{key}.part"

@@ -8,6 +8,7 @@ they are long and random, so a plain SHA-256 is enough.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -19,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from dpip.errors import DpipError
 from dpip.mirror.writer import from_sqlite
-from dpip.simple.model import File, Project, normalize
+from dpip.simple.model import File, Project, ProjectEntry, normalize
+from dpip.simple.repository import ProjectNotFound
 from dpip.simple.upload import FileExists, Grant
+from dpip.simple.upstream import Fetched, Validators
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from dpip.simple.upload import Upload
@@ -213,6 +216,27 @@ class Private:
             return self._database.execute(query, values).fetchall()
 
 
+class PrivatePages:
+    """The page source of private names. Their validator is the page's own hash."""
+
+    def __init__(self, private: Private) -> None:
+        self._private = private
+
+    async def fetch(self, name: str, known: Validators | None = None) -> Fetched:
+        """Return a private project's page, or that it has not changed."""
+        page = await asyncio.to_thread(self._private.project, name)
+        if page is None:
+            raise ProjectNotFound(f"{name!r} is private, and nothing was published under it")
+        etag = f'"{hashlib.blake2b(repr(page).encode(), digest_size=12).hexdigest()}"'
+        unchanged = known is not None and known.etag == etag
+        return Fetched(None if unchanged else page, Validators(etag))
+
+    async def projects(self) -> AsyncIterator[ProjectEntry]:
+        """Stream the private names."""
+        for name in await asyncio.to_thread(self._private.names):
+            yield ProjectEntry(name)
+
+
 @contextlib.contextmanager
 def _mapped() -> Iterator[None]:
     """Map SQLite's errors to ours at this border."""
@@ -230,7 +254,7 @@ def _file(row: Sequence[Any]) -> File:
     filename, _, sha256, size, requires_python, metadata, is_wheel, uploaded, yanked, proofs = row
     return File(
         filename=filename,
-        url=f"private:{sha256}",
+        url=f"private:{filename}",
         hashes={"sha256": sha256},
         requires_python=requires_python,
         size=size,

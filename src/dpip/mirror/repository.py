@@ -118,6 +118,14 @@ class Pages:
                     yield ProjectEntry(name, serial)
             last = names[-1][0]
 
+    async def refresh(self, name: str) -> StoredPage:
+        """Ask the source now, however fresh the stored page is."""
+        task = self._asking.get(name)
+        if task is not None:
+            # Its answer may be older than what the caller has just changed.
+            await asyncio.wait([task])
+        return await self._ask(name, self._known(name))
+
     def forget(self, name: str) -> None:
         """Drop a page from memory, so that the next request reads the catalog."""
         self._memory.drop(name)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from dpip.simple.repository import ProjectNotFound
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
@@ -50,18 +48,3 @@ class FileSource(Protocol):
     async def read_range(self, url: str, offset: int, length: int) -> Range:
         """Return bytes of a file; UpstreamInvalid where there are no ranges."""
         ...
-
-
-class Nowhere:
-    """The page source of private names: they exist in the catalog or not at all."""
-
-    async def fetch(self, name: str, known: Validators | None = None) -> Fetched:
-        """Say that there is none."""
-        del known
-        raise ProjectNotFound(f"{name!r} is private here, and nothing is published under it")
-
-    async def projects(self) -> AsyncIterator[ProjectEntry]:
-        """Stream nothing."""
-        no_entries: tuple[ProjectEntry, ...] = ()
-        for entry in no_entries:
-            yield entry

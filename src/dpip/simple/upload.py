@@ -14,15 +14,18 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dpip.errors import DpipError
+from dpip.simple.asgi import send_whole
 from dpip.simple.distribution import Distribution, DistributionInvalid, read_distribution
 from dpip.simple.model import normalize
 from dpip.simple.upload_form import Form, UploadInvalid, UploadTooLarge, read_form
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
+
+    from dpip.simple.asgi import Receive, Scope, Send
 
 USER_OF_TOKENS = "__token__"
 
@@ -160,12 +163,7 @@ class UploadServer:
         self._scratch = scratch
         self._max_file_size = max_file_size
 
-    async def __call__(
-        self,
-        scope: dict[str, Any],
-        receive: Callable[[], Awaitable[dict[str, Any]]],
-        send: Callable[[dict[str, Any]], Awaitable[None]],
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["method"] != "POST":
             await _answer(send, 405, "method-not-allowed", "upload with POST")
@@ -190,7 +188,7 @@ class UploadServer:
             await self._uploads.accept(check(form, path, grant))
 
 
-async def _body(receive: Callable[[], Awaitable[dict[str, Any]]]) -> AsyncIterator[bytes]:
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -200,16 +198,9 @@ async def _body(receive: Callable[[], Awaitable[dict[str, Any]]]) -> AsyncIterat
             return
 
 
-async def _answer(
-    send: Callable[[dict[str, Any]], Awaitable[None]], status: int, slug: str, message: str
-) -> None:
+async def _answer(send: Send, status: int, slug: str, message: str) -> None:
     """Answer in plain text: twine shows the body, and looks for "already exists" in it."""
-    body = f"{message} ({slug})\n".encode()
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-    ]
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
     if status == 403:
         headers.append((b"www-authenticate", b'Basic realm="dpip"'))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send_whole(send, status, headers, f"{message} ({slug})\n".encode())

@@ -1,0 +1,44 @@
+"""Provenance of files (PEP 740): the attestations that came with an upload, passed on.
+
+`GET /integrity/<filename>` answers the provenance object that a page's `provenance` points
+to. Nothing is verified here: an attestation is for whoever installs to check.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import msgspec
+
+from dpip.simple.asgi import send_error, send_whole
+from dpip.simple.repository import FileNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dpip.simple.asgi import Receive, Scope, Send
+
+MEDIA_TYPE = b"application/vnd.pypi.integrity.v1+json"
+
+
+class IntegrityApplication:
+    """ASGI app for `/integrity/`. `find` returns a file's attestations as a JSON list."""
+
+    def __init__(self, find: Callable[[str], str | None]) -> None:
+        self._find = find
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        del receive
+        filename = unquote(scope["path"].removeprefix("/integrity/"))
+        attestations = self._find(filename)
+        if attestations is None:
+            await send_error(send, FileNotFound(f"there is no provenance of {filename[:200]!r}"))
+            return
+        bundle = {
+            "publisher": {"kind": "upload"},
+            "attestations": msgspec.json.decode(attestations),
+        }
+        body = msgspec.json.encode({"version": 1, "attestation_bundles": [bundle]})
+        await send_whole(send, 200, [(b"content-type", MEDIA_TYPE)], body)
