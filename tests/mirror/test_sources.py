@@ -86,3 +86,12 @@ def test_a_name_is_asked_of_its_own_index_alone(mirror: Mirror) -> None:
 def test_rows_that_make_no_sense(pattern: str, source: str) -> None:
     with pytest.raises(UsageError):
         row(pattern, source)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "stored"),
+    [("Acme_Tool", "acme-tool"), ("Acme_*", "acme-*"), ("acme.x-*", "acme-x-*"), ("*", "*")],
+)
+def test_rows_have_one_spelling(pattern: str, stored: str) -> None:
+    assert row(pattern, PRIVATE) == (stored, PRIVATE)
+    assert row(stored, PRIVATE) == (stored, PRIVATE)

@@ -37,7 +37,7 @@ from dpip.simple.upstream import Upstream
 from dpip.simple.wrappers import RoutedPages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from dpip.app.dispatch import Application
     from dpip.mirror.source import PageSource
@@ -74,10 +74,12 @@ class Node:
         if not self.settings.offline:
             with contextlib.suppress(DpipError):
                 await self.upstream.upstream()
-        await complete(self.catalog, self.archives)
+        with _logged("completing the catalog"):
+            await complete(self.catalog, self.archives)
         while True:
             await asyncio.sleep(ROUTES_AGE)
-            self.reroute()
+            with _logged("following the routing table"):
+                self.reroute()
 
     async def aclose(self) -> None:
         """Stop transfers and questions, close connections, commit and close the catalog."""
@@ -88,6 +90,15 @@ class Node:
             await index.aclose()
         await asyncio.to_thread(self.catalog.close)
         await asyncio.to_thread(self.private.close)
+
+
+@contextlib.contextmanager
+def _logged(doing: str) -> Iterator[None]:
+    """Let background work go on after an error that a request would have shown."""
+    try:
+        yield
+    except DpipError as error:
+        log.warning("%s: %s", doing, error.message)
 
 
 def build(settings: Settings) -> Node:

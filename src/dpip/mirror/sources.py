@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dpip.errors import UsageError
+from dpip.simple.model import normalize
 from dpip.simple.routing import DEFAULT_SOURCE, Routes
 
 if TYPE_CHECKING:
@@ -50,10 +51,13 @@ class Sources:
 
 
 def row(pattern: str, source: str) -> tuple[str, str]:
-    """Return a row of the table, checked. Raises UsageError."""
+    """Return a row of the table in its one spelling. Raises UsageError."""
     Routes.from_patterns({pattern: source})
     if source not in {DEFAULT_SOURCE, PRIVATE} and not source.startswith(("https://", "http://")):
         raise UsageError(
             f"{source!r} is no source", hint="a source is upstream, private or an index URL"
         )
-    return pattern.lower(), source
+    if pattern.endswith("*"):
+        stem = normalize(pattern.rstrip("*-_."))
+        return (f"{stem}-*" if stem else "*"), source
+    return normalize(pattern), source
