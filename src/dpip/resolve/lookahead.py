@@ -113,7 +113,7 @@ class _Foresight:
 
     def _ask(self, candidates: Candidates, allowed: Versions, first: int, passed: int) -> None:
         """Ask for a candidate; for the more below it, the more of them were passed over."""
-        more = min(passed * 2, MOST_AHEAD) if passed > 1 else 0
+        more = min(passed, MOST_AHEAD)
         wanted, below = self.metadata, (1 << (first + 1)) - 1
         for number in candidates.in_order(allowed & below):
             files = candidates.files(number)
