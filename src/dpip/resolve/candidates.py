@@ -187,7 +187,8 @@ class Candidates:
             else:
                 reasons.append(reason)
         if len(kept) > 1:
-            kept.sort(key=lambda each: build_number(each[1]), reverse=True)
+            if any(file.filename.count("-") == WITH_BUILD for _, file in kept):
+                kept.sort(key=lambda each: build_number(each[1]), reverse=True)
             kept.sort(key=lambda each: each[0])
         return kept, reasons
 
@@ -215,6 +216,8 @@ class Candidates:
         return None
 
 
+WITH_BUILD = 5
+"""Hyphens in the name of a wheel that has a build tag."""
 SOURCE = 1 << 40
 FOREIGN = 1 << 41
 NO_FILES = Unusable("", "metadata", "no files")

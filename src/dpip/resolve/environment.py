@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from packaging.specifiers import InvalidSpecifier, Specifier
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dpip.resolve.facts import CandidateFile, Requirement
+
+Tag = TypeVar("Tag")
 
 ANY = "any"
 _ANY_RANK = 1_000_000
@@ -59,18 +61,22 @@ class Tags:
         wheel = names.wheel_name(filename)
         if wheel is None:
             return None
-        pair = min(
-            (self.pairs[p, a] for p in wheel.pythons for a in wheel.abis if (p, a) in self.pairs),
-            default=None,
-        )
+        pair = _best(self.pairs, [(p, a) for p in wheel.pythons for a in wheel.abis])
         if pair is None:
             return None
-        platform = min(
-            (self.platforms[p] for p in wheel.platforms if p in self.platforms), default=None
-        )
+        platform = _best(self.platforms, wheel.platforms)
         if platform is not None:
             return pair * len(self.platforms) + platform
         return _ANY_RANK + pair if ANY in wheel.platforms and "none" in wheel.abis else None
+
+
+def _best(ranks: Mapping[Tag, int], tags: Iterable[Tag]) -> int | None:
+    found = None
+    for tag in tags:
+        rank = ranks.get(tag)
+        if rank is not None and (found is None or rank < found):
+            found = rank
+    return found
 
 
 class Environment(Protocol):
@@ -127,8 +133,7 @@ class Target:
         An upper bound says what was tested, not what works, and obeying it makes a solver
         walk back to the last release that did not have one.
         """
-        python = names.version(self.python)
-        return all(c.contains(python, prereleases=True) for c in lower_bounds(requires_python))
+        return not requires_python or _admits(self.python, requires_python)
 
     def rank(self, filename: str) -> int | None:
         """Return how well a wheel fits, lowest is best; None: not at all."""
@@ -149,6 +154,12 @@ class Target:
     def active(self, marker: str, extra: str = "") -> bool:
         """Say whether a marker holds here, with one extra asked for or none."""
         return not marker or markers.holds(markers.parse(marker), self.variables, extra)
+
+
+@lru_cache(maxsize=4096)
+def _admits(python: str, requires_python: str) -> bool:
+    version = names.version(python)
+    return all(c.contains(version, prereleases=True) for c in lower_bounds(requires_python))
 
 
 @lru_cache(maxsize=4096)

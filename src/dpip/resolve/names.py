@@ -40,8 +40,13 @@ def wheel_name(filename: str) -> WheelName | None:
     build = parts[2] if len(parts) == 6 else ""
     if build and not build[0].isdigit():
         return None
-    pythons, abis, platforms = (tuple(part.split(".")) for part in parts[-3:])
+    pythons, abis, platforms = _tag_set(parts[-3]), _tag_set(parts[-2]), _tag_set(parts[-1])
     return WheelName(normalize(parts[0]), parts[1], build, pythons, abis, platforms)
+
+
+@lru_cache(maxsize=4096)
+def _tag_set(text: str) -> tuple[str, ...]:
+    return tuple(text.split("."))
 
 
 def sdist_version(filename: str, project: str) -> str | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dpip.resolve.candidates import Candidates
 from dpip.resolve.environment import Forked
 from dpip.resolve.facts import Project, Requirement, Unavailable
-from dpip.resolve.reasons import Constrained, NotFound, Requires, SameVersion
+from dpip.resolve.reasons import Constrained, NotFound, Requires, SameVersion, Unusable
 from dpip.resolve.solver import Edge, Refused
 from dpip.resolve.versions import ABSENT, Universe
 
@@ -180,12 +180,27 @@ class IndexProvider:
         if package == 0:
             return 2
         if self.keys[package].extra:
-            return self._follow(package, allowed, solver)
+            choice = self._follow(package, allowed, solver)
+        else:
+            choice = self._pick(package, allowed)
+        return self._refuse_urls(package, choice) if isinstance(choice, int) else choice
+
+    def _pick(self, package: Package, allowed: Versions) -> Versions | Refused:
         candidates = self._candidates(package)
         choice = candidates.choose(allowed, lambda file: self._metadata(candidates.name, file))
         if isinstance(choice, int):
             return choice
         return Refused({package: choice.versions}, choice.reason)
+
+    def _refuse_urls(self, package: Package, version: Versions) -> Versions | Refused:
+        """Refuse a version that requires a URL which the user did not name."""
+        directs = self.catalog.directs
+        for reason in self.requirements(package, version):
+            name, url = reason.requirement.name, reason.requirement.url
+            if url and (name not in directs or directs[name].url != url):
+                fact = Unusable(self.keys[package].name, "url", str(reason.requirement))
+                return Refused({package: version}, fact)
+        return version
 
     def _follow(self, package: Package, allowed: Versions, solver: Solver) -> Versions | Refused:
         """Choose for an extra what was decided for its project."""

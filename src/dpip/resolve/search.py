@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dpip.resolve import explain
 from dpip.resolve.lookahead import foresee
 from dpip.resolve.provider import Catalog, IndexProvider, Lacking
 from dpip.resolve.resolution import Impossible, NeedMore, Pin, Solution, Statistics
 from dpip.resolve.solver import NoAnswer, Solver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dpip.resolve.environment import Environment
     from dpip.resolve.facts import Direct, Facts
@@ -44,9 +43,12 @@ class Search:
         except Lacking as lacking:
             return NeedMore(foresee(self.provider, self.solver, lacking))
         except NoAnswer as verdict:
+            from dpip.resolve import explain
+
             return Impossible(explain.explain(verdict.proof, self.provider))
         statistics = Statistics(self.solver.tries, self.solver.conflicts)
-        return Solution(tuple(pins(self.provider, self.decided)), statistics)
+        found = tuple(pins(self.provider, self.decided))
+        return Solution(found, statistics, warnings(self.provider, self.decided, found))
 
 
 class Links:
@@ -74,6 +76,24 @@ def pins(provider: IndexProvider, decided: Mapping[Package, Versions]) -> list[P
         for package, version in sorted(decided.items(), key=lambda each: provider.keys[each[0]])
         if package and not provider.keys[package].extra
     ]
+
+
+def warnings(
+    provider: IndexProvider, decided: Mapping[Package, Versions], found: Sequence[Pin]
+) -> tuple[str, ...]:
+    """Return what is odd about an answer: extras that do not exist, yanked versions."""
+    provided = {pin.name: pin.record.extras for pin in found}
+    keys = [provider.keys[package] for package in decided]
+    odd = [
+        f"{key.name} has no extra {key.extra!r}"
+        for key in keys
+        if key.extra and key.extra not in provided[key.name]
+    ]
+    for pin in found:
+        if pin.file.yanked is not None:
+            reason = f": {pin.file.yanked}" if pin.file.yanked else ""
+            odd.append(f"{pin.name} {pin.version} was yanked{reason}")
+    return tuple(sorted(odd))
 
 
 def _pin(

@@ -149,6 +149,7 @@ class UniversalSearch:
         self.waiting: list[Scope] = [self.scope]
         self.answers: list[tuple[Scope, list[Pin], dict[tuple[str, str], Marker]]] = []
         self.statistics = Statistics()
+        self.warnings: set[str] = set()
         self._search: Search | None = None
 
     def run(self) -> Outcome:
@@ -184,6 +185,7 @@ class UniversalSearch:
             self.statistics.tries + outcome.statistics.tries,
             self.statistics.conflicts + outcome.statistics.conflicts,
         )
+        self.warnings.update(outcome.warnings)
         del self.waiting[0]
         self._search = None
 
@@ -206,7 +208,8 @@ class UniversalSearch:
         return Solution(
             tuple(replace(pin, marker=simplify.text(where, whole)) for pin, where in ordered),
             self.statistics,
-            environments=tuple(texts) if len(texts) > 1 else (),
+            tuple(sorted(self.warnings)),
+            tuple(texts) if len(texts) > 1 else (),
         )
 
 

@@ -103,7 +103,7 @@ class Wording:
             case "hash":
                 return f"no file of {versions} has a hash that you gave"
             case "url":
-                return f"{versions} comes from a URL that you did not name"
+                return f"{versions} requires {reason.detail}, a URL that you did not name"
             case _:
                 return f"the metadata of {versions} cannot be had ({reason.detail})"
 
