@@ -132,6 +132,35 @@ def test_a_lost_index_is_made_again(
     again.close()
 
 
+@pytest.mark.parametrize("left", [None, b""])
+def test_packs_are_not_strays_because_the_index_is_gone(
+    disk: DiskBlockstore, clock: Clock, left: bytes | None
+) -> None:
+    (cid,) = fill(disk, [b"precious"])
+    disk.close()
+    for path in disk.folder.glob("index.sqlite*"):
+        path.unlink()
+    if left is not None:
+        (disk.folder / "index.sqlite").write_bytes(left)
+    with pytest.raises(Damaged, match="gone"):
+        DiskBlockstore(disk.folder)
+    again = reindex(disk.folder, clock)
+    assert again.get(cid) == b"precious"
+    again.close()
+    reopened = DiskBlockstore(disk.folder)
+    assert reopened.get(cid) == b"precious"
+    reopened.close()
+
+
+def test_opening_drops_packs_that_never_counted(disk: DiskBlockstore) -> None:
+    (cid,) = fill(disk, [b"data"])
+    disk.packs.path(9).write_bytes(b"of a write that was killed")
+    other = DiskBlockstore(disk.folder)
+    assert list(other.packs.on_disk()) == [1]
+    assert other.get(cid) == b"data"
+    other.close()
+
+
 def test_a_pack_with_a_damaged_frame_gives_up_the_others(
     disk: DiskBlockstore, clock: Clock
 ) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 from tests.ipfs.archive import made
 from tests.ipfs.conformance.blockstore import BlockstoreConformance
@@ -11,7 +13,7 @@ from dpip.ipfs.disk import hot
 from dpip.ipfs.disk.archives import Archives
 from dpip.ipfs.disk.leaves import WithLeaves
 
-WHEEL = made.wheel({**made.PACKAGE, "demo/large.txt": made.text(11, 4_000_000)})
+WHEEL = made.wheel({**made.PACKAGE, "demo/large.txt": random.Random(11).randbytes(2_500_000)})
 
 
 class TestConformance(BlockstoreConformance):

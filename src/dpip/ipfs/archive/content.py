@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 AVERAGE, FINE = 64 * 2**10, 8 * 2**10
 """Average chunk of contents; of plans, where a change touches a few bytes here and there."""
 FIXED = 2**20
-MAX_DEPTH = 32
+MAX_DEPTH, MAX_FILES = 32, 2_000_000
 Tree = dict[str, "File | Tree"]
 """Names to files and directories, as nested dictionaries."""
 

@@ -124,7 +124,7 @@ def probe(name: str) -> bytes:
 
 @functools.cache
 def _sample() -> bytes:
-    """Return 400 kB of text-like bytes: repeats near and far, skewed letters, some noise."""
+    """Return 500 kB of bytes like text, with noise, then of three letters for long searches."""
     words = [hashlib.sha256(bytes([n])).hexdigest()[: 3 + n % 9].encode() for n in range(200)]
     state, out = 1, bytearray()
     while len(out) < 400_000:
@@ -132,4 +132,7 @@ def _sample() -> bytes:
         out += words[(state >> 8) % 200 if state & 0x70 else (state >> 8) % 20] + b" "
         if state % 61 == 0:
             out += state.to_bytes(4, "big")
+    for _ in range(100_000):
+        state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+        out.append(97 + (state >> 12) % 3)
     return bytes(out)

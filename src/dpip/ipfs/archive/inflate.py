@@ -46,19 +46,19 @@ def inflate(data: memoryview, budget: Budget) -> Inflated:
 
     Raises InvalidArchive if the stream is damaged, cut off or larger than the budget allows.
     """
-    inflater, spool, at = zlib.decompressobj(-zlib.MAX_WBITS), Spool(), 0
-    pending = b""
-    while not inflater.eof:
-        if not pending:
-            pending = bytes(data[at : at + PIECE])
-            at += len(pending)
-        try:
-            piece = inflater.decompress(pending, PIECE)
-        except zlib.error as error:
-            raise InvalidArchive(f"damaged DEFLATE stream: {error}") from None
-        if not piece and not pending:
-            raise InvalidArchive("DEFLATE stream is cut off")
-        pending = inflater.unconsumed_tail
-        budget.spend(len(piece))
-        spool.write(piece)
-    return Inflated(spool.finish(), at - len(inflater.unused_data))
+    inflater, at, pending = zlib.decompressobj(-zlib.MAX_WBITS), 0, b""
+    with Spool() as spool:
+        while not inflater.eof:
+            if not pending:
+                pending = bytes(data[at : at + PIECE])
+                at += len(pending)
+            try:
+                piece = inflater.decompress(pending, PIECE)
+            except zlib.error as error:
+                raise InvalidArchive(f"damaged DEFLATE stream: {error}") from None
+            if not piece and not pending:
+                raise InvalidArchive("DEFLATE stream is cut off")
+            pending = inflater.unconsumed_tail
+            budget.spend(len(piece))
+            spool.write(piece)
+        return Inflated(spool.finish(), at - len(inflater.unused_data))

@@ -48,7 +48,7 @@ class Search:
     def hopeful(self, content: memoryview, stream: memoryview, kind: str) -> bool:
         """Say whether some encoder writes the start of `stream`; as good as certain, and quick."""
         return any(
-            next(encoder.encode(content[:PROBE]), b"")[:ENOUGH] == bytes(stream[:ENOUGH])
+            _begins(encoder, content, stream)
             for encoder in self._candidates(kind, large=len(content) >= GNU_BLOCK)
         )
 
@@ -72,3 +72,15 @@ def reproduces(encoder: Encoder, content: memoryview, stream: memoryview) -> boo
             return False
         at += len(piece)
     return at == len(stream)
+
+
+def _begins(encoder: Encoder, content: memoryview, stream: memoryview) -> bool:
+    """Say whether the encoder writes the start of `stream`."""
+    # A program writes nothing before it has read everything, so it gets a part to read.
+    sample = content if isinstance(encoder, encoders.Zlib) else content[:PROBE]
+    written = bytearray()
+    for piece in encoder.encode(sample):
+        written += piece
+        if len(written) >= ENOUGH:
+            break
+    return bool(written) and written[:ENOUGH] == bytes(stream[:ENOUGH])

@@ -6,15 +6,18 @@ Streams are compressed on several threads, some members ahead of the one being w
 from __future__ import annotations
 
 import hashlib
+import struct
 import zlib
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from .. import unixfs
 from ..errors import HashMismatch, InvalidArchive, Unavailable
 from . import content, encoders, gzips, plan, recipe, tars, zips
+from .inflate import Budget
 from .parallel import in_order
-from .spool import gather
+from .spool import Spool, gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,12 +63,15 @@ def rebuild(get: Get, cid: CID, write: Callable[[bytes], object]) -> recipe.Abou
     parts = _parts(get, cid)
     about = recipe.decode(_file(get, parts[recipe.ABOUT]))
     digest, size = hashlib.sha256(), 0
-    for piece in _Rebuild(get, about, parts).pieces():
-        size += len(piece)
-        if size > about.size:
-            raise HashMismatch(f"rebuilt archive is longer than {about.size} bytes")
-        digest.update(piece)
-        write(piece)
+    try:
+        for piece in _Rebuild(get, about, parts).pieces():
+            size += len(piece)
+            if size > about.size:
+                raise HashMismatch(f"rebuilt archive is longer than {about.size} bytes")
+            digest.update(piece)
+            write(piece)
+    except (struct.error, ValueError, IndexError) as error:
+        raise InvalidArchive(f"recipe {cid} makes no sense: {error}") from None
     if digest.hexdigest() != about.sha256:
         raise HashMismatch(f"rebuilt archive is not {about.sha256}")
     return about
@@ -92,7 +98,9 @@ def _file(get: Get, cid: CID) -> bytes:
 class _Rebuild:
     def __init__(self, get: Get, about: recipe.About, parts: dict[str, CID]) -> None:
         self._get, self._about = get, about
-        self._members = dict(content.walk(get, parts[recipe.MEMBERS]))
+        members = islice(content.walk(get, parts[recipe.MEMBERS]), content.MAX_FILES)
+        self._members = dict(members)
+        self._budget = Budget.of_archive(about.size)
         self._rows = plan.decode(_file(get, parts[recipe.PLAN]))
         self._times, self._at = _file(get, parts[recipe.TIMES]), 0
 
@@ -123,7 +131,7 @@ class _Rebuild:
         if name.endswith("/"):
             return _Made(item, memoryview(b""), 0, 0)
         if item.row.kept:
-            stream = gather(content.read(self._get, self._member(name + recipe.KEPT)))
+            stream = self._read(name + recipe.KEPT)
             return _Made(item, stream, *zips.head_sums(item.row.head))
         data = self._content(name, item)
         if item.row.encoder == plan.PLAIN:
@@ -167,16 +175,20 @@ class _Rebuild:
     def _content(self, name: str, item: _Item) -> memoryview:
         """Return a member's content; of a gzip file, wrapped again."""
         path = name + recipe.OPENED if item.row.inner else name
-        data = gather(content.read(self._get, self._member(path)))
+        data = self._read(path)
         if not item.row.inner:
             return data
         encoder = self._encoder(item.row.inner)
         return gather((item.gzip_header, *encoder.encode(data), gzips.trailer(data)))
 
-    def _member(self, path: str) -> CID:
+    def _read(self, path: str) -> memoryview:
         if path not in self._members:
             raise InvalidArchive(f"recipe without the member {path!r}")
-        return self._members[path]
+        with Spool() as spool:
+            for piece in content.read(self._get, self._members[path]):
+                self._budget.spend(len(piece))
+                spool.write(piece)
+            return spool.finish()
 
     def _encoder(self, number: int) -> encoders.Encoder:
         names = self._about.encoders

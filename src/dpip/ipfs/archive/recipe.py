@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 import msgspec
 
 from ..errors import InvalidArchive
+from . import tars
 
 ABOUT, MEMBERS, PLAN, TIMES = "about.json", "members", "plan", "times"
 OPENED = "!gunzip"
@@ -51,6 +52,11 @@ def encode(about: About) -> bytes:
 def decode(text: bytes) -> About:
     """Read `about.json`. Raises InvalidArchive."""
     try:
-        return msgspec.json.decode(text, type=About)
-    except msgspec.MsgspecError as error:
+        about = msgspec.json.decode(text, type=About)
+        for digits in (about.sha256, about.end, about.gzip):
+            bytes.fromhex(digits)
+    except ValueError as error:
         raise InvalidArchive(f"damaged recipe: {error}") from None
+    if about.size < 0 or not 0 <= about.zeros <= tars.MAX_END:
+        raise InvalidArchive("damaged recipe: sizes out of range")
+    return about

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import tempfile
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,12 +19,19 @@ IN_MEMORY = 8 * 2**20
 
 
 class Spool:
-    """Collects bytes; `finish` returns them as one read-only buffer."""
+    """Collects bytes; `finish` returns them as one read-only buffer, good after `with` too."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._file: IO[bytes] | None = None
         self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
 
     def write(self, piece: bytes) -> None:
         """Take the next bytes."""
@@ -42,14 +49,13 @@ class Spool:
         """Return all bytes; nothing may be written afterwards."""
         if self._file is None:
             return memoryview(b"".join(self._pieces))
-        with self._file:
-            self._file.flush()
-            return memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
+        self._file.flush()
+        return memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def gather(pieces: Iterable[bytes]) -> memoryview:
     """Return all pieces as one buffer."""
-    spool = Spool()
-    for piece in pieces:
-        spool.write(piece)
-    return spool.finish()
+    with Spool() as spool:
+        for piece in pieces:
+            spool.write(piece)
+        return spool.finish()

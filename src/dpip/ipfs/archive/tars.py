@@ -19,7 +19,7 @@ from ..errors import InvalidArchive
 BLOCK = 512
 NAME, SIZE, TIME, CHECKSUM = slice(0, 100), slice(124, 135), slice(136, 147), slice(148, 154)
 PREFIX = slice(345, 500)
-MAX_HEAD = 2**20
+MAX_HEAD, MAX_END = 2**20, 2**24
 _CHECKSUM_FIELD = slice(148, 156)
 _TYPE = 156
 _REGULAR, _DESCRIBING, _EMPTY = b"0\0", b"xgLK", b"123456"
@@ -62,7 +62,7 @@ def read(data: memoryview) -> Tar:
         at = _padded(member.content.stop)
         if at > len(data) or any(data[member.content.stop : at]):
             raise InvalidArchive("tar member is cut off, or its padding is not empty")
-    if not members or not _is_zero(data[at:]):
+    if not members or len(data) - at > MAX_END or not _is_zero(data[at:]):
         raise InvalidArchive("not a tar, or one with something after its end")
     return Tar(tuple(members), len(data) - at)
 

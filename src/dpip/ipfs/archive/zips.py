@@ -195,11 +195,12 @@ def head_sums(whole: bytes) -> tuple[int, int]:
 
 
 def head_name(stable: bytes) -> str:
-    """Return the name in a head's local header. Raises InvalidArchive if it is cut off."""
-    if len(stable) < LOCAL + CENTRAL:
+    """Return the name in a head's central record. Raises InvalidArchive if it is cut off."""
+    central = stable[LOCAL + sum(struct.unpack("<HH", stable[26:30])) :]
+    length = int.from_bytes(central[28:30], "little")
+    if len(central) < CENTRAL + length:
         raise InvalidArchive("zip header in a recipe is cut off")
-    length = int.from_bytes(stable[26:28], "little")
-    return decode_name(stable[LOCAL : LOCAL + length])
+    return decode_name(central[CENTRAL : CENTRAL + length])
 
 
 def fill_end(end: bytes, count: int, size: int, start: int) -> bytes:

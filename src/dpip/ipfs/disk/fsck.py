@@ -90,14 +90,12 @@ def _moved(store: DiskBlockstore, number: int, place: tuple[int, int, int]) -> b
 
 
 def _stray_packs(store: DiskBlockstore, *, repair: bool) -> Iterator[Finding]:
-    """Find packs that the index does not know: rests of a write or a compaction."""
-    for pack in list(store.packs.on_disk()):
-        # Inside a write transaction nobody else can be making the pack just now.
-        with store.index.write() as db:
-            if db.execute("SELECT 1 FROM packs WHERE id = ?", (pack,)).fetchone():
-                continue
-            if repair:
-                store.packs.drop(pack)
+    """Find packs that the index does not know; opening a store drops those of before."""
+    with store.index.write():
+        strays = store.stray_packs()
+    if repair:
+        store.drop_strays()
+    for pack in sorted(strays):
         yield Finding("stray-pack", store.packs.path(pack).name, repair)
 
 

@@ -36,7 +36,7 @@ def reindex(folder: Path, clock: Callable[[], float]) -> DiskBlockstore:
         old = folder / f"index.sqlite{suffix}"
         if old.exists():
             old.replace(folder / f"{ASIDE}{suffix}")
-    store = DiskBlockstore(folder, clock=clock)
+    store = DiskBlockstore(folder, clock=clock, keep_strays=True)
     for pack in store.packs.on_disk():
         with store.index.write() as db:
             _read_pack(store, db, pack)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..blockstore import Block, Location
 from ..cid import CID, RAW, verify
-from ..errors import HashMismatch, NotFound
+from ..errors import Damaged, HashMismatch, NotFound
 from . import frames
 from .index import Index, mapped
 from .journal import Journal
@@ -42,6 +42,8 @@ class DiskBlockstore:
     """Blocks in packs below `folder`; see `Blockstore` for what each method owes.
 
     `clock` gives seconds since the epoch; it marks when blocks were put or put again.
+    `keep_strays` opens a store whose index is to be made again. Raises Damaged for an index
+    that cannot be read, or is gone; Unwritable, Unavailable.
     """
 
     def __init__(
@@ -50,17 +52,35 @@ class DiskBlockstore:
         *,
         clock: Callable[[], float] = time.time,
         pack_size: int = PACK,
+        keep_strays: bool = False,
     ) -> None:
         with mapped(folder):
             folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.index = Index(folder / "index.sqlite")
         self.packs = Packs(folder / "packs", pack_size)
+        place = folder / "index.sqlite"
+        if not keep_strays and not _has_bytes(place) and any(self.packs.on_disk()):
+            raise Damaged(f"{place} is gone, but there are packs")
+        self.index = Index(place)
         self.journal = Journal(folder / "journal.jsonl")
         self.clock = clock
         self._cache: OrderedDict[int, bytes] = OrderedDict()
         self._cached = 0
         self._lock = threading.Lock()
+        if not keep_strays and self.stray_packs():
+            self.drop_strays()
+
+    def stray_packs(self) -> set[int]:
+        """Return the pack files that the index does not know."""
+        known = {pack for (pack,) in self.index.read("SELECT id FROM packs").fetchall()}
+        return set(self.packs.on_disk()) - known
+
+    def drop_strays(self) -> None:
+        """Remove pack files that a killed write or compaction left behind."""
+        with self.index.write():
+            # Nobody else can be making a pack just now.
+            for pack in self.stray_packs():
+                self.packs.drop(pack)
 
     def close(self) -> None:
         """Close all files; the store must not be used afterwards."""
@@ -172,6 +192,10 @@ class DiskBlockstore:
                 self._cached += len(data)
             while self._cached > CACHE:
                 self._cached -= len(self._cache.popitem(last=False)[1])
+
+
+def _has_bytes(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 class Batch:
