@@ -167,6 +167,7 @@ class _Import:
         try:
             inner = gzips.read(data, self._budget)
         except InvalidArchive:
+            self._budget.spend(0)
             return None
         blocks, sink = self._collector(inner.content)
         file = content.store(inner.content, sink)

@@ -27,7 +27,7 @@ class Budget:
         return cls(max(64 * size, 64 * 2**20))
 
     def spend(self, count: int) -> None:
-        """Take `count` bytes off, or raise InvalidArchive."""
+        """Take `count` bytes off; raise InvalidArchive now and ever after if they are too many."""
         self.left -= count
         if self.left < 0:
             raise InvalidArchive("inflates to far more than archives do")

@@ -23,8 +23,7 @@ MAX_HEAD, MAX_END = 2**20, 2**24
 _CHECKSUM_FIELD = slice(148, 156)
 _TYPE = 156
 _REGULAR, _DESCRIBING, _EMPTY = b"0\0", b"xgLK", b"123456"
-_PAX_TIME = re.compile(rb"\A(?:[^\n]*\n)*?\d+ mtime=([^\n]*)\n")
-_PAX_PATH = re.compile(rb"\A(?:[^\n]*\n)*?\d+ path=([^\n]*)\n")
+_RECORD = re.compile(rb"(\d{1,7}) ([^=]{1,200})=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +134,9 @@ def head_name(head: bytes) -> str:
     for kind, where in _describing(head):
         if kind == ord("L"):
             name = head[where].rstrip(b"\0")
-        elif kind == ord("x") and (path := _PAX_PATH.match(head[where])):
-            name = path[1]
+        elif kind == ord("x"):
+            for value in _values(head, where, b"path"):
+                name = head[value]
     return name.decode("utf-8", "surrogateescape")
 
 
@@ -176,8 +176,22 @@ def fill_head(head: Head, size: int) -> bytes:
 
 def _pax_times(head: bytes) -> list[slice]:
     """Return where the digits of the pax times lie; they may be holes by now."""
-    found = []
-    for kind, where in _describing(head):
-        if kind == ord("x") and (time := _PAX_TIME.match(head[where])):
-            found.append(slice(where.start + time.start(1), where.start + time.end(1)))
+    return [
+        value
+        for kind, where in _describing(head)
+        if kind == ord("x")
+        for value in _values(head, where, b"mtime")
+    ]
+
+
+def _values(head: bytes, body: slice, key: bytes) -> list[slice]:
+    """Return where the values of a key lie among the pax records of `body`."""
+    found, at = [], body.start
+    while record := _RECORD.match(head, at, body.stop):
+        end = at + int(record[1])
+        if end > body.stop or end <= record.end():
+            break
+        if record[2] == key:
+            found.append(slice(record.end(), end - 1))
+        at = end
     return found
