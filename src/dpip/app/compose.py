@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dpip.app.configured import ConfiguredUpstream
-from dpip.app.dispatch import Dispatcher
+from dpip.app.dispatch import Dispatcher, Lazily
 from dpip.app.pip_settings import index_url
 from dpip.app.status import Status
 from dpip.errors import DpipError
@@ -157,6 +157,7 @@ def build(settings: Settings) -> Node:
         "files": simple,
         "legacy": legacy,
         "integrity": IntegrityApplication(private.attestations),
+        "resolve": Lazily(lambda: _closures(settings, routed, files)),
         "healthz": status.health,
         "metrics": status.metrics,
         "": status.page,
@@ -197,3 +198,16 @@ def _pages(
     return Pages(
         upstream=asked, source=source, catalog=catalog, render=render, policy=policy, now=time.time
     )
+
+
+def _closures(settings: Settings, pages: RoutedPages, files: Files) -> Application:
+    """Build the closure endpoint; it builds source archives only for its own user."""
+    from dpip.resolve.closure_server import ClosureApplication
+    from dpip.resolve.node_builds import Builds
+
+    builder = None
+    if not settings.offline and settings.host in {"127.0.0.1", "::1", "localhost"}:
+        builder = Builds(
+            lambda: settings.index_url or index_url(settings.url), settings.home / "builds"
+        )
+    return ClosureApplication(pages=pages, files=files, builder=builder, validator=pages.validator)

@@ -51,6 +51,20 @@ class Dispatcher:
             await _unless_begun(send, error)
 
 
+class Lazily:
+    """An application that is built, and its modules imported, at its first request."""
+
+    def __init__(self, build: Callable[[], Application]) -> None:
+        self._build = build
+        self._application: Application | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if self._application is None:
+            self._application = self._build()
+        await self._application(scope, receive, send)
+
+
 async def _unless_begun(send: Send, error: DpipError) -> None:
     try:
         await send_error(send, error)

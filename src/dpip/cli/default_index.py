@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 
-def find(node: str | None) -> str:
-    """Return the index URL."""
+class Whereabouts(NamedTuple):
+    """The index to ask, and the node to ask first, if any."""
+
+    index_url: str | None
+    node: str | None
+
+
+def find(node: str | None) -> Whereabouts:
+    """Return where to ask; raises PipMissing where nobody knows."""
     from dpip import settings
 
     if node or (node := running_node()):
-        return f"{node.rstrip('/')}/simple/"
+        return Whereabouts(f"{node.rstrip('/')}/simple/", node)
     loaded = settings.load()
     if loaded.index_url:
-        return loaded.index_url
+        return Whereabouts(loaded.index_url, None)
     from dpip.app.pip_settings import index_url
 
-    return index_url(loaded.url)
+    return Whereabouts(index_url(loaded.url), None)
 
 
 def running_node() -> str | None:

@@ -16,6 +16,8 @@ from dpip.resolve import answers
 if TYPE_CHECKING:
     import argparse
 
+    from dpip.cli.default_index import Whereabouts
+    from dpip.resolve.answering import Answered
     from dpip.resolve.engine import Engine
     from dpip.resolve.request import Request
     from dpip.resolve.resolution import Impossible, Solution
@@ -126,60 +128,51 @@ class Kept(NamedTuple):
 def _resolve(args: argparse.Namespace, kept: Kept) -> int:
     from dpip.cli import question
     from dpip.cli.progress import Progress
+    from dpip.resolve import answering
     from dpip.resolve.engine import Engine
 
-    words = question.read(args, _index_url(args))
+    where = _whereabouts(args)
+    words = question.read(args, where.index_url)
     progress = Progress("resolving", quiet=args.quiet)
     engine = Engine(words.places, kept.store, kept.directory, kept.now, progress.show)
     try:
-        again = _revalidated(engine, kept.held) if kept.held is not None else None
-        if kept.key and again is not None:
-            kept.store.put_answer(kept.key, again)
-            return _give(again.body, again.talk, args)
-        engine.facts.expect(words.names())
+        if kept.held is None and where.node is None:
+            engine.facts.expect(words.names())
         request = question.request(words, args)
-        outcome = engine.solve(request)
+        if kept.key and kept.held is not None:
+            again = answering.renewed(engine, kept.held, request, where.node)
+            if again is not None:
+                kept.store.put_answer(kept.key, again)
+                return _give(again.body, again.talk, args)
+        answered = answering.answer(engine, request, where.node, words.names())
         progress.clear()
-        return _tell(outcome, request, engine, kept.key, args)
+        return _tell(answered, request, engine, kept.key, args)
     finally:
         progress.clear()
         engine.close()
 
 
-def _index_url(args: argparse.Namespace) -> str | None:
-    if args.index_url or args.no_index:
-        return None
+def _whereabouts(args: argparse.Namespace) -> Whereabouts:
     from dpip.cli import default_index
 
+    if args.index_url or args.no_index:
+        return default_index.Whereabouts(args.index_url, args.node)
     return default_index.find(args.node)
 
 
-def _revalidated(engine: Engine, held: Answer) -> Answer | None:
-    from dpip.resolve.transport import without_secrets
-
-    urls = {without_secrets(url): url for url in engine.indexes.urls}
-    return answers.revalidated(held, engine, urls)
-
-
 def _tell(
-    outcome: Solution | Impossible,
-    request: Request,
-    engine: Engine,
-    key: str | None,
-    args: argparse.Namespace,
+    answered: Answered, request: Request, engine: Engine, key: str | None, args: argparse.Namespace
 ) -> int:
     from dpip.resolve.resolution import Impossible
+    from dpip.resolve.store import Answer
 
+    outcome = answered.outcome
     if isinstance(outcome, Impossible):
         return _explain(outcome, args)
     body = rendered(outcome, request, args)
     talk = "".join(f"warning: {line}\n" for line in outcome.warnings)
     if key:
-        from dpip.resolve.store import Answer
-
-        reads = engine.reads
-        kept = Answer(answers.term(reads), answers.reads_text(reads), body, talk)
-        engine.store.put_answer(key, kept)
+        engine.store.put_answer(key, Answer(answered.fresh_until, answered.reads, body, talk))
     if args.download:
         from dpip.cli.progress import Progress
         from dpip.resolve import hydrate

@@ -124,6 +124,11 @@ class Catalog:
             last_serial=serial,
         )
 
+    def validator(self, name: str) -> str | None:
+        """Return the validator of a project's stored page."""
+        row = self._one("SELECT etag FROM pages WHERE name=?", name)
+        return row[0] if row else None
+
     def page_names(self, after: str = "", limit: int = 1000) -> list[tuple[str, int | None, str]]:
         """Return (name, serial, source) of up to `limit` pages after `after`, in name order."""
         rows = self._all(

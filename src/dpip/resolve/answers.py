@@ -2,10 +2,10 @@
 
 The key is everything that was asked: the words of the command, the text of every file that it
 names, the environment that it is for. What the answer stands on, the pages that were read,
-is kept beside it. While all of them are fresh the answer is printed as it is; after that each
-page is asked for again with its validator, all at once, and if none has changed the answer
-holds. A question that points at things which can change without an index saying so (local
-directories, repositories, hashless URLs) is never kept.
+is kept beside it. While all of them are fresh the answer is printed as it is; after that
+`answering.py` asks whether anything has changed. A question that points at things which can
+change without an index saying so (local directories, repositories, hashless URLs) is never
+kept.
 
 This module is on the path of every warm run: it imports next to nothing.
 """
@@ -21,11 +21,7 @@ from typing import TYPE_CHECKING
 from dpip import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from dpip.resolve.engine import Engine
-    from dpip.resolve.index import Read
-    from dpip.resolve.store import Answer
+    from collections.abc import Iterable
 
 _NESTED = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)(?:\s*=\s*|\s*)(\S+)", re.MULTILINE)
 _CHANGEABLE = re.compile(r"://|^\s*(?:[./~]|-e\b|--editable)|\$\{", re.MULTILINE)
@@ -80,25 +76,3 @@ def _text(path: str, seen: set[str]) -> str | None:
             return None
         parts.append(more)
     return _SEPARATOR.join(parts)
-
-
-def reads_text(reads: Iterable[Read]) -> bytes:
-    """Return the stored form of what an answer stands on; URLs must not hold secrets."""
-    return "\n".join(f"{read.digest.hex()} {read.name} {read.index}" for read in reads).encode()
-
-
-def revalidated(answer: Answer, engine: Engine, urls: Mapping[str, str]) -> Answer | None:
-    """Return the answer with a new term if all pages that it stands on are unchanged.
-
-    `urls` maps an index without its secrets to the index as it is asked. None: resolve again.
-    """
-    pages = [line.split(" ", 2) for line in answer.reads.decode().splitlines()]
-    now = engine.check_pages((urls.get(index, index), name) for _, name, index in pages)
-    if [digest for digest, _, _ in pages] != [read and read.digest.hex() for read in now]:
-        return None
-    return answer._replace(fresh_until=term(read for read in now if read))
-
-
-def term(reads: Iterable[Read]) -> float:
-    """Return until when an answer that stands on these pages may be given unasked."""
-    return min((read.fresh_until for read in reads), default=0.0)

@@ -54,6 +54,7 @@ class Connections:
         self._environ = os.environ if environ is None else environ
         self._idle: dict[Origin, list[http.client.HTTPConnection]] = {}
         self._lock = threading.Lock()
+        self._closed = False
         self._tls: dict[bool, ssl.SSLContext] = {}
 
     def send(self, request: Request) -> Response:
@@ -68,8 +69,9 @@ class Connections:
         return self._ask_fresh(where, request)
 
     def close(self) -> None:
-        """Close all idle connections."""
+        """Close all idle connections, and those in use when their answer is read."""
         with self._lock:
+            self._closed = True
             kept = [connection for idle in self._idle.values() for connection in idle]
             self._idle.clear()
         for connection in kept:
@@ -104,7 +106,7 @@ class Connections:
         """Take back a connection whose answer was read to its end."""
         with self._lock:
             idle = self._idle.setdefault(where, [])
-            if len(idle) < IDLE_PER_ORIGIN:
+            if len(idle) < IDLE_PER_ORIGIN and not self._closed:
                 idle.append(connection)
                 return
         connection.close()

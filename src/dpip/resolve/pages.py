@@ -182,6 +182,13 @@ def _seconds(text: str | None) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+def moment(seconds: float) -> str:
+    """Return an upload time as a page writes it."""
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
 def group(rows: Iterable[FileRow], name: str, base: str, index: str) -> PageRecord:
     """Sort the rows by version, newest first; names that do not parse are left out.
 

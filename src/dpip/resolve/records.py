@@ -27,7 +27,9 @@ class _Row(msgspec.Struct, frozen=True, array_like=True, gc=False, omit_defaults
     url: str = ""
 
 
-class _Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The stored form of a dependency record; also what nodes send."""
+
     name: str
     version: str
     requires: list[_Row]
@@ -36,7 +38,7 @@ class _Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Record).decode
+_decode = msgspec.msgpack.Decoder(Record).decode
 
 
 def from_metadata(found: CoreMetadata, where: str) -> Dependencies:
@@ -64,21 +66,28 @@ def requirement(line: str, where: str) -> Requirement:
 
 def encode(dependencies: Dependencies) -> bytes:
     """Return the stored form."""
+    return _encode(to_record(dependencies))
+
+
+def to_record(dependencies: Dependencies) -> Record:
+    """Return the form that is stored and sent."""
     rows = [_Row(r.name, r.specifier, r.extras, r.marker, r.url) for r in dependencies.requires]
-    return _encode(
-        _Record(
-            dependencies.name,
-            dependencies.version,
-            rows,
-            dependencies.extras,
-            dependencies.requires_python,
-        )
+    return Record(
+        dependencies.name,
+        dependencies.version,
+        rows,
+        dependencies.extras,
+        dependencies.requires_python,
     )
 
 
 def decode(data: bytes) -> Dependencies:
     """Read the stored form; raises msgspec.DecodeError or ValidationError."""
-    record = _decode(data)
+    return from_record(_decode(data))
+
+
+def from_record(record: Record) -> Dependencies:
+    """Return the fact in a stored or sent record."""
     requires = tuple(
         Requirement(row.name, row.specifier, row.extras, row.marker, row.url)
         for row in record.requires

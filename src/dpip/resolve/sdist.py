@@ -60,6 +60,14 @@ class Sources:
         return self._isolation.wheel(tree, system, target, where)
 
 
+def static_metadata(path: Path, filename: str) -> bytes | None:
+    """Return METADATA text that a source archive promises, or None; runs nothing of it."""
+    with tempfile.TemporaryDirectory(prefix="dpip-sdist-") as room:
+        tree = unpack(path, Path(room), filename)
+        pyproject = read_pyproject(tree, filename)
+        return _pkg_info(tree, filename) or static_project(pyproject, _version_of(tree, filename))
+
+
 def unpack(path: Path, room: Path, filename: str) -> Path:
     """Unpack a source archive below `room` and return its single top directory."""
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from heapq import heapify, heappop, heapreplace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from dpip.errors import UsageError
 from dpip.simple.repository import ProjectNotFound
@@ -47,6 +47,15 @@ class Routed:
         return routed_entries(self._routes, self._sources)
 
 
+@runtime_checkable
+class Validating(Protocol):
+    """A PageSource that can tell a page's validator without reading the page."""
+
+    async def validator(self, name: str) -> str | None:
+        """Return the validator, or None where `page` must be asked."""
+        ...
+
+
 class RoutedPages:
     """A PageSource in which every name has one source.
 
@@ -65,6 +74,11 @@ class RoutedPages:
     async def page(self, name: str) -> StoredPage:
         """Return the page of the name's own source."""
         return await self._source(name).page(name)
+
+    async def validator(self, name: str) -> str | None:
+        """Return the validator that `page` would have, if that is known without reading it."""
+        source = self._source(name)
+        return await source.validator(name) if isinstance(source, Validating) else None
 
     def projects(self) -> AsyncIterator[ProjectEntry]:
         """Stream all names, each from its own source."""

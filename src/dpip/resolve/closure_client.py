@@ -1,0 +1,189 @@
+"""Resolve on what a node sends: one round trip, and then all by ourselves.
+
+Nothing in the answer is a verdict. The facts are the node's claims, as an index's pages are
+claims; the solver here runs on them and reaches its own answer. What the node did not send is
+read from the index as ever. If the answer contradicts a fact that the store has under the
+same hash, or is malformed, it is dropped, and the resolve goes on as if there were none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple, overload
+from urllib.parse import quote
+
+import msgspec
+
+from dpip.errors import DpipError
+from dpip.resolve import closure, pages
+from dpip.resolve.errors import BadAnswer, HttpFailure
+from dpip.resolve.facts import CandidateFile, Dependencies, Project, Unavailable
+from dpip.resolve.names import file_version, version
+from dpip.resolve.pages import PageRecord, candidate
+from dpip.resolve.records import from_record
+from dpip.resolve.transport import Request as HttpRequest
+
+if TYPE_CHECKING:
+    from dpip.resolve.closure import Answer, WireProject
+    from dpip.resolve.engine import Engine
+    from dpip.resolve.facts import Direct
+    from dpip.resolve.request import Request
+    from dpip.resolve.resolution import Impossible, Solution
+
+
+class OutsideAnswer(Exception):
+    """The solver looks at a version whose files the node did not send; names its project."""
+
+
+class Contradiction(BadAnswer):
+    """The node says something else of a file than what is known under the same hash."""
+
+    slug = "node-contradicts"
+
+
+class Resolved(NamedTuple):
+    """An outcome with what it stands on: the node's state, and for how long (seconds)."""
+
+    outcome: Solution | Impossible
+    state: str
+    max_age: float
+
+
+def ask(engine: Engine, node: str, request: Request, state: str = "") -> Answer:
+    """Put the question to the node. Raises DpipError if no proper answer comes."""
+    body = closure.encode(closure.question(request, state))
+    headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip"}
+    url = node.rstrip("/") + closure.PATH
+    with engine.transport.send(HttpRequest(url, headers, "POST", body)) as response:
+        if response.status != 200:
+            raise HttpFailure(url, response.status)
+        text = response.read(closure.MAX_ANSWER)
+    try:
+        return closure.decode_answer(text)
+    except msgspec.DecodeError as error:
+        raise BadAnswer(f"{url}: not a closure answer: {error}") from None
+
+
+def resolve(engine: Engine, node: str, request: Request) -> Resolved | None:
+    """Solve on a node's answer; None where that cannot be done and pages must be read."""
+    if not closure.can_ask(request):
+        return None
+    try:
+        answer = ask(engine, node, request)
+        outcome = solve(engine, node, request, answer)
+    except DpipError:
+        return None
+    return Resolved(outcome, answer.state, answer.max_age)
+
+
+def solve(engine: Engine, node: str, request: Request, answer: Answer) -> Solution | Impossible:
+    """Solve on an answer; a project of which too little was sent is read from the index."""
+    from dpip.resolve.engine import drive
+
+    whole: set[str] = set()
+    while True:
+        facts = AnswerFacts(engine, answer, node, frozenset(whole))
+        try:
+            return drive(request, facts, engine.facts.gather)
+        except OutsideAnswer as outside:
+            whole.add(str(outside))
+
+
+class AnswerFacts:
+    """The Facts in a node's answer, each checked for being of what it says it is of."""
+
+    def __init__(
+        self, engine: Engine, answer: Answer, node: str, whole: frozenset[str] = frozenset()
+    ) -> None:
+        self._engine = engine
+        self._answer = answer
+        self._base = f"{node.rstrip('/')}/simple/"
+        self._node = node.rstrip("/")
+        self._wire = {each.name: each for each in answer.projects if each.name not in whole}
+        self._missing = frozenset(answer.missing)
+        self._projects: dict[str, Project] = {}
+
+    def project(self, name: str) -> Project | Unavailable | None:
+        """Return a page, from the index if the node did not send it."""
+        found = self._projects.get(name)
+        if found is not None:
+            return found
+        if name in self._missing:
+            return Unavailable("not-found", f"no index has a project {name}")
+        wire = self._wire.get(name)
+        if wire is None:
+            return self._engine.facts.project(name)
+        _check_order(wire)
+        files = AnswerFiles(wire, self._base, self._node)
+        return self._projects.setdefault(name, Project(name, tuple(wire.versions), files))
+
+    def dependencies(self, file: CandidateFile) -> Dependencies | Unavailable | None:
+        """Return a record, from the index if the node did not send it. Raises Contradiction."""
+        record = self._answer.metadata.get(file.filename)
+        if record is not None:
+            return self._checked(from_record(record), file)
+        why = self._answer.unread.get(file.filename)
+        return Unavailable("broken", why) if why else self._engine.facts.dependencies(file)
+
+    def direct(self, url: str) -> Direct | Unavailable | None:
+        """Leave what the node does not send to the engine."""
+        return self._engine.facts.direct(url)
+
+    def _checked(self, found: Dependencies, file: CandidateFile) -> Dependencies:
+        claimed = file_version(file.filename, found.name)
+        if claimed is None or claimed != version(found.version):
+            raise Contradiction(f"{file.filename}: the node's record is of {found.name}")
+        known = self._engine.metadata.at_hand(file)
+        if known is not None and known != found:
+            raise Contradiction(f"{file.filename}: the node's record is not what its hash says")
+        return found
+
+
+class AnswerFiles(Sequence[tuple[CandidateFile, ...]]):
+    """The files that the node sent, by version; OutsideAnswer for the others."""
+
+    def __init__(self, wire: WireProject, base: str, node: str) -> None:
+        self._wire = wire
+        self._node = node
+        self._page = PageRecord(wire.name, f"{base}{quote(wire.name)}/", base, [], [])
+        self._kept: dict[int, tuple[CandidateFile, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._wire.versions)
+
+    @overload
+    def __getitem__(self, at: int) -> tuple[CandidateFile, ...]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[tuple[CandidateFile, ...]]: ...
+
+    def __getitem__(
+        self, at: int | slice
+    ) -> tuple[CandidateFile, ...] | list[tuple[CandidateFile, ...]]:
+        if isinstance(at, slice):
+            return [self[number] for number in range(*at.indices(len(self)))]
+        number = at if at >= 0 else at + len(self)
+        if number not in self._kept:
+            rows = self._wire.files.get(number)
+            if rows is None:
+                raise OutsideAnswer(self._wire.name)
+            self._kept[number] = tuple(self._file(row, number) for row in rows)
+        return self._kept[number]
+
+    def _file(self, row: pages.FileRow, number: int) -> CandidateFile:
+        name, expected = self._wire.name, self._wire.versions[number]
+        if file_version(row.filename, name) != version(expected):
+            raise Contradiction(f"{row.filename} is no file of {name} {expected}")
+        url = row.url or f"/files/{row.sha256}/{quote(row.filename)}"
+        return candidate(msgspec.structs.replace(row, url=self._node + url), self._page)
+
+
+def _check_order(wire: WireProject) -> None:
+    """Raise Contradiction unless versions are versions, each lower than the one before."""
+    try:
+        parsed = [version(text) for text in wire.versions]
+    except ValueError as error:
+        raise Contradiction(f"the node's page of {wire.name}: {error}") from None
+    if any(older >= newer for newer, older in pairwise(parsed)):
+        raise Contradiction(f"the node's page of {wire.name} is not in order")
