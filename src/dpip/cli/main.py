@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "resolve": ("dpip.cli.resolve", "requirements in, the whole == closure out"),
+    "pack": ("dpip.cli.pack", "a small executable zip that fetches what it needs"),
     "run": ("dpip.cli.run", "run a package tool (uv, pdm, …) through the node: dpip run -- CMD"),
     "node": ("dpip.cli.node", "run, start, stop or inspect the node"),
     "doctor": ("dpip.cli.doctor", "show what would bypass the node"),

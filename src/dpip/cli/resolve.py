@@ -131,7 +131,7 @@ def _resolve(args: argparse.Namespace, kept: Kept) -> int:
     from dpip.resolve import answering
     from dpip.resolve.engine import Engine
 
-    where = _whereabouts(args)
+    where = whereabouts(args)
     words = question.read(args, where.index_url)
     progress = Progress("resolving", quiet=args.quiet)
     engine = Engine(words.places, kept.store, kept.directory, kept.now, progress.show)
@@ -152,7 +152,8 @@ def _resolve(args: argparse.Namespace, kept: Kept) -> int:
         engine.close()
 
 
-def _whereabouts(args: argparse.Namespace) -> Whereabouts:
+def whereabouts(args: argparse.Namespace) -> Whereabouts:
+    """Return where the words say to ask, else where this machine is set up to."""
     from dpip.cli import default_index
 
     if args.index_url or args.no_index:

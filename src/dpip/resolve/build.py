@@ -96,7 +96,10 @@ class Isolation:
             from dpip.resolve.metadata import wheel_metadata
 
             wheel = str(build.call("build_wheel", str(out), None, None).get("value"))
-            return wheel_metadata(out / wheel, wheel)
+            try:
+                return wheel_metadata(out / wheel, wheel)
+            except BadMetadata as error:
+                raise BuildFailed(f"{where}: {error.message}") from None
 
     def wheel(self, source: Path, system: BuildSystem, target: Path, where: str) -> Path:
         """Build a wheel from `source` into `target` and return its path."""
@@ -151,7 +154,12 @@ class _Build:
             capture_output=True,
             text=True,
             # Programs that a backend starts find what it has; it itself ignores PYTHONPATH.
-            env={**os.environ, "PYTHONPATH": site, "PATH": os.pathsep.join(path)},
+            env={
+                "SOURCE_DATE_EPOCH": "315532800",  # the same source builds to the same bytes
+                **os.environ,
+                "PYTHONPATH": site,
+                "PATH": os.pathsep.join(path),
+            },
             check=False,
         )
         return _result(done, f"{self.where}: {hook}")

@@ -116,17 +116,31 @@ class DirectUrls:
         return records.from_metadata(core_metadata.parse(text, where), where)
 
     def _from_repository(self, url: str) -> Direct:
-        """Check out one revision, and name its commit in the answer's URL."""
+        """Read one revision, and name its commit in the answer's URL."""
+        with tempfile.TemporaryDirectory(prefix="dpip-git-") as room:
+            tree, commit = self._checked_out(url, Path(room) / "tree")
+            found = self._of_tree(tree, without_secrets(url))
+        kept = [f"{k}={v}" for k, v in fragment(url).items() if k == "subdirectory"]
+        repository = without_secrets(split_revision(url)[0])
+        exact = f"git+{repository}@{commit}" + "".join(f"#{part}" for part in kept)
+        return Direct(url, CandidateFile(commit, exact, "sdist"), found)
+
+    def _checked_out(self, url: str, room: Path) -> tuple[Path, str]:
         if self._offline:
             raise NotOffline(f"{without_secrets(url)}: a repository cannot be read --offline")
         repository, revision = split_revision(url)
+        commit = check_out(repository, revision, room)
+        return room / fragment(url).get("subdirectory", ""), commit
+
+    def wheel(self, url: str, target: Path) -> Path:
+        """Build the wheel of a local directory or a repository into `target`."""
+        where = without_secrets(url)
+        if not url.startswith("git+"):
+            path = local_path(url.partition("#")[0]) / fragment(url).get("subdirectory", "")
+            return self._sources.wheel(path, target, where)
         with tempfile.TemporaryDirectory(prefix="dpip-git-") as room:
-            commit = check_out(repository, revision, Path(room) / "tree")
-            tree = Path(room) / "tree" / fragment(url).get("subdirectory", "")
-            found = self._of_tree(tree, without_secrets(url))
-        kept = [f"{k}={v}" for k, v in fragment(url).items() if k == "subdirectory"]
-        exact = f"git+{without_secrets(repository)}@{commit}" + "".join(f"#{part}" for part in kept)
-        return Direct(url, CandidateFile(commit, exact, "sdist"), found)
+            tree, _ = self._checked_out(url, Path(room) / "tree")
+            return self._sources.wheel(tree, target, where)
 
 
 def fragment(url: str) -> dict[str, str]:

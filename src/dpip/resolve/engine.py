@@ -65,6 +65,7 @@ class Engine:
         self.store = store
         self.now = now
         self._directory = directory
+        self._built: dict[str, Path] = {}
         credentials = Credentials(places.indexes, use_keyring=places.use_keyring)
         self.transport = open_transport(
             credentials=credentials, timeout=places.timeout, trusted_hosts=places.trusted_hosts
@@ -152,10 +153,15 @@ class Engine:
         solution = self.solve(_build_request(requires))
         if not isinstance(solution, Solution):
             raise BuildFailed(f"its build requirements cannot be met: {', '.join(requires)}")
-        return [self._wheel(pin, depth) for pin in solution.pins]
+        return [self.wheel(pin, depth) for pin in solution.pins]
 
-    def _wheel(self, pin: Pin, depth: int) -> Path:
+    def wheel(self, pin: Pin, depth: int = 0) -> Path:
+        """Return a pin's wheel, fetched or built; raises BuildFailed or what fetching raises."""
         file = pin.file
+        if pin.url and file.sha256 is None:
+            if pin.url not in self._built:
+                self._built[pin.url] = self.directs.wheel(pin.url, self._directory / "built")
+            return self._built[pin.url]
         path, _ = self.downloads.get(file.url, file.filename, file.sha256)
         if file.kind == "wheel":
             return path
