@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 from dpip.koi import HandlerType, KnowledgeObject, KnowledgeSource, NodeInterface
@@ -32,6 +33,7 @@ def make(options: Options) -> NodeInterface:
 
 def run(node: NodeInterface, *, pause: float = 5.0) -> None:
     """Poll until interrupted."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     node.start()
     try:
         while True:

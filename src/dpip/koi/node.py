@@ -44,7 +44,8 @@ class NodeInterface:
     messages are accepted, and sent to peers without a key. `allow_unsigned=False` makes it
     speak the signed wire and nothing else. `first_contact` is a URL, or `RID@URL`. State is
     in three places: the identity file (with the key beside it), the cache directory, and
-    for caches of other make a database beside `event_queues_file_path`.
+    for caches of other make a database beside `event_queues_file_path`. When the database
+    reaches `most_bytes`, nothing new is taken from outside.
     """
 
     def __init__(  # noqa: PLR0917 (the original signature)
@@ -67,6 +68,7 @@ class NodeInterface:
         allowed_networks: Sequence[str] = (),
         key_path: str | Path | None = None,
         key_password: str | None = None,
+        most_bytes: int = 16 << 30,
         clock: Callable[[], datetime] = utc_now,
         transport: Transport | None = None,
         runner: Runner | None = None,
@@ -123,6 +125,7 @@ class NodeInterface:
                 tombstones=Tombstones(self.store),
                 policy=policy or SourcePolicy(),
                 clock=clock,
+                most_bytes=most_bytes,
             ),
         )
         interest = rid_types_of_interest

@@ -61,7 +61,7 @@ class Outbox:
 
     def targets(self) -> list[str]:
         """Return everybody for whom something waits."""
-        return [row[0] for row in self._store.rows("SELECT DISTINCT target FROM outbox")]
+        return [row[0] for row in self._store.rows(_WAITING)]
 
     def batch(self, target: RID, *, limit: int = BATCH_EVENTS) -> Batch | None:
         """Return the batch to deliver next: the one under way, else the oldest events."""
@@ -147,6 +147,10 @@ class Seen:
                 self._prune(connection)
         return bool(new)
 
+    def knows(self, token: bytes) -> bool:
+        """Say whether a signature was recorded before."""
+        return self._store.row("SELECT 1 FROM seen WHERE token=?", (token,)) is not None
+
     def _prune(self, connection: sqlite3.Connection) -> None:
         oldest = "SELECT token FROM seen ORDER BY at LIMIT ?"
         connection.execute(f"DELETE FROM seen WHERE token IN ({oldest})", (MOST_SEEN // 10,))
@@ -172,6 +176,9 @@ def _fitting(rows: list[tuple[int, bytes]]) -> int:
     return len(rows)
 
 
+_WAITING = """
+SELECT target FROM lane WHERE EXISTS (SELECT 1 FROM outbox WHERE outbox.target=lane.target)
+"""
 _NEXT = """
 INSERT INTO lane (target, last) VALUES (?, 1)
 ON CONFLICT (target) DO UPDATE SET last=last+1 RETURNING last

@@ -86,14 +86,15 @@ class Responder:
         inbox, seen = self._node.inbox, self._node.seen
         with self._node.store.lock:
             inbox.check_room(opened.sender, len(kobjs))
-            if opened.token:
-                if not seen.first_time(opened.token, later=True):
-                    logger.info("a copy of an earlier message of %s was ignored", opened.sender)
-                    return ACCEPTED
-            elif one.sequence:
+            if opened.token and seen.knows(opened.token):
+                logger.info("a copy of an earlier message of %s was ignored", opened.sender)
+                return ACCEPTED
+            if one.sequence and not opened.token:
                 kobjs = kobjs[self._known_already(one.sequence) :]
             if kobjs:
                 inbox.add(kobjs, later=True)
+            if opened.token:
+                seen.first_time(opened.token, later=True)
         return ACCEPTED
 
     def _known_already(self, sequence: str) -> int:

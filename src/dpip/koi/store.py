@@ -70,6 +70,8 @@ class Store:
     def __init__(self, path: Path | str, *, sync: bool = False) -> None:
         self.path = str(path)
         self.lock = threading.RLock()
+        self._depth = 0
+        self._due = False
         try:
             if self.path != ":memory:":
                 Path(self.path).parent.mkdir(parents=True, exist_ok=True)
@@ -96,19 +98,24 @@ class Store:
     def change(self, *, later: bool = False) -> Iterator[sqlite3.Connection]:
         """Hold the lock and a transaction for a block of statements.
 
-        An exception inside rolls back everything that is not committed yet, so blocks keep
-        what may fail (encoding, handlers) outside.
+        Blocks may be nested; the outermost commits, if any of them asked for it. An error
+        of the database undoes everything that is not committed yet.
         """
         with self.lock:
+            self._depth += 1
+            self._due = self._due or not later
             try:
                 if not self._connection.in_transaction:
                     self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
-                if not later:
+                if self._due and self._depth == 1:
+                    self._due = False
                     self._connection.execute("COMMIT")
             except sqlite3.Error as error:
                 self._undo()
                 raise UnreadableState(f"{self.path}: {error}") from None
+            finally:
+                self._depth -= 1
 
     def _undo(self) -> None:
         if self._connection.in_transaction:
@@ -135,6 +142,14 @@ class Store:
                 return self._connection.execute(statement, values).fetchone()
             except sqlite3.Error as error:
                 raise UnreadableState(f"{self.path}: {error}") from None
+
+    @property
+    def size(self) -> int:
+        """How many bytes of the file are in use."""
+        count, free, page = (
+            self.row(f"PRAGMA {name}")[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((count - free) * page)
 
     def abandon(self) -> None:
         """Close without a commit, as when the process dies."""

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from .transport import Transport
 
 T = TypeVar("T")
+LONGEST_SPAN = 200
+
 logger = logging.getLogger(__name__)
 
 
@@ -213,11 +215,7 @@ class NetworkInterface:
     ) -> tuple[KoiNetNode | None, list[Event]]:
         try:
             peer = await self.caller.peer(node, url)
-            sender = peer.rid if peer.signed else None
-            return sender, [
-                ReceivedEvent(e.rid, e.event_type, e.manifest, e.contents, sender=sender)
-                for e in await self._poll_peer(peer)
-            ]
+            return peer.rid, await self._poll_peer(peer)
         except UnreachablePeer as error:
             logger.info("cannot poll %s: %s", node or url, error)
         except KoiError as error:
@@ -237,7 +235,22 @@ class NetworkInterface:
         answer, http = await self.caller.exchange(
             peer, POLL_EVENTS_PATH, PollEvents(), EventsPayload, headers=headers
         )
-        epoch, _, span = http.headers.get(SEQUENCE_HEADER, "").rpartition(":")
-        if epoch and span.partition("-")[2].isdigit():
-            self._received[peer.url] = f"{epoch}:{span.partition('-')[2]}"
-        return answer.events
+        sender = peer.rid if peer.signed else None
+        lane, first, last = _span(http.headers.get(SEQUENCE_HEADER, ""))
+        if lane:
+            self._received[peer.url] = f"{lane}:{last}"
+        return [
+            ReceivedEvent(
+                event.rid, event.event_type, event.manifest, event.contents, sender, lane, seq
+            )
+            for seq, event in enumerate(answer.events, first)
+        ]
+
+
+def _span(sequence: str) -> tuple[str, int, int]:
+    """Read `<lane>:<first>-<last>`; an empty lane if it is not that."""
+    lane, _, span = sequence.rpartition(":")
+    first, _, last = span.partition("-")
+    if not lane or not first.isdigit() or not last.isdigit() or len(sequence) > LONGEST_SPAN:
+        return "", 0, 0
+    return lane, int(first), int(last)

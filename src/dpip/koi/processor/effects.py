@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .inbox import Inbox, Item
     from .pipeline import Broadcast, Fetch
 
+LOOK_EVERY = 256
+
 
 class Effects:
     """The driver's hands. Changes wait for `commit`, except in caches of other make."""
@@ -39,7 +41,11 @@ class Effects:
         tombstones: Tombstones,
         policy: Policy,
         clock: Callable[[], datetime],
+        most_bytes: int,
     ) -> None:
+        self._most_bytes = most_bytes
+        self._looked = 0
+        self._full = False
         self.policy = policy
         self._store = store
         self._cache = cache
@@ -70,7 +76,14 @@ class Effects:
             return False
         if record is None and kobj.event_type == EventType.FORGET:
             self._note_early_forget(kobj)
-        return True
+        return record is not None or not self._no_room()
+
+    def _no_room(self) -> bool:
+        """Say whether the database has reached its limit; looks now and then."""
+        if self._looked % LOOK_EVERY == 0:
+            self._full = self._store.size > self._most_bytes
+        self._looked += 1
+        return self._full
 
     def _note_early_forget(self, kobj: KnowledgeObject) -> None:
         if kobj.manifest is not None and not isinstance(kobj.rid, KoiNetNode):

@@ -77,6 +77,16 @@ class Inbox:
                 self._insert(connection, kobj, blob)
         return len(rows)
 
+    def add_once(self, kobj: KnowledgeObject, lane: str, seq: int) -> bool:
+        """Queue the next object of a numbered lane; say whether it was not queued before."""
+        with self._store.change() as connection:
+            known = connection.execute("SELECT seq FROM mark WHERE source=?", (lane,)).fetchone()
+            if known is not None and known[0] >= seq:
+                return False
+            connection.execute("INSERT OR REPLACE INTO mark VALUES (?, ?)", (lane, seq))
+            self.add([kobj])
+        return True
+
     def check_room(self, sender: KoiNetNode | None, more: int) -> None:
         """Raise QueueFull if the queue, or this sender's share of it, has no room."""
         mine = self._of_sender[sender] + more

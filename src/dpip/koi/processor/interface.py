@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..canonical import matches
 from ..errors import KoiError
+from ..protocol.event import ReceivedEvent
 from ..rid import RID, KoiNetNode, RIDType
 from .default_handlers import STANDARD_HANDLERS
 from .handler import HandlerType, KnowledgeHandler, StopChain
@@ -150,7 +151,11 @@ class ProcessorInterface:
         if found is None:
             raise KoiError("one of rid, manifest, bundle, event or kobj is needed")
         found.sender = found.sender or sender
-        self.accept([found])
+        if isinstance(event, ReceivedEvent) and event.lane:
+            self._inbox.add_once(found, event.lane, event.seq)
+            self.wake()
+        else:
+            self.accept([found])
 
     def accept(self, kobjs: Sequence[KnowledgeObject], *, later: bool = False) -> None:
         """Queue many objects with one commit; `later` leaves that to the caller."""

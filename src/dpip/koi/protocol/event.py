@@ -60,9 +60,14 @@ class Event(WireModel):
 
 @dataclass(frozen=True, slots=True)
 class ReceivedEvent(Event):
-    """An event and the node that signed it, for the way from a poll to the pipeline."""
+    """An event from a poll: who signed it, and its place in the sender's queue.
+
+    `lane` and `seq` let the pipeline recognise an event that is handed out again.
+    """
 
     sender: KoiNetNode | None = None
+    lane: str = ""
+    seq: int = 0
 
 
 class _Sparse(msgspec.Struct, omit_defaults=True):
