@@ -49,3 +49,7 @@ clean:
 # bench-serve, bench-node, bench-dedup, …: one for each module in benchmarks/.
 bench-%: $(STAMP)
 	$(BIN)/python -m benchmarks.$*
+
+.PHONY: openapi
+openapi: $(STAMP)
+	$(BIN)/python -m dpip.koi.openapi > src/dpip/koi/openapi.json

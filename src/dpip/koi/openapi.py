@@ -177,3 +177,10 @@ _VALIDATION_ERROR = {
     },
     "required": ["detail"],
 }
+
+
+if __name__ == "__main__":
+    import json
+    import sys
+
+    sys.stdout.write(json.dumps(document(), indent=2) + "\n")

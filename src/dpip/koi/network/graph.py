@@ -109,8 +109,13 @@ class NetworkGraph:
 
     def _unlink(self, rid: KoiNetEdge) -> None:
         old = self._edges.pop(rid, None)
-        if old is not None and self._pairs.get((old.source, old.target), {}).get("rid") == rid:
-            del self._pairs[old.source, old.target]
+        if old is None or self._pairs.get((old.source, old.target), {}).get("rid") != rid:
+            return
+        del self._pairs[old.source, old.target]
+        # Nothing stops peers from making two edges between the same nodes.
+        for other, edge in self._edges.items():
+            if (edge.source, edge.target) == (old.source, old.target):
+                self._pairs[old.source, old.target] = {"rid": other}
 
     def get_edges(self, direction: Direction | None = None) -> list[KoiNetEdge]:
         """Return this node's edges: those that bring events ("in"), carry them ("out"), all."""

@@ -10,9 +10,10 @@
 
 from __future__ import annotations
 
+from .cache import MemoryCache
 from .clock import FakeClock
 from .network import FakeNetwork, Faults
 from .ring import Ring
 from .scheduler import Scheduler
 
-__all__ = ["FakeClock", "FakeNetwork", "Faults", "Ring", "Scheduler"]
+__all__ = ["FakeClock", "FakeNetwork", "Faults", "MemoryCache", "Ring", "Scheduler"]
