@@ -82,7 +82,7 @@ def _dynamic(text: str) -> RIDType:
     if not scheme or ":" in namespace or bool(colon) != spaced or bool(namespace) != spaced:
         raise InvalidRid(f"not a RID type: {text!r}")
     body = {"scheme": scheme, "namespace": namespace or None}
-    return RIDType(text, (RID,), body, declare=False)
+    return RIDType("UndeclaredRID", (RID,), body, declare=False)
 
 
 class RID(metaclass=RIDType):
