@@ -94,3 +94,15 @@ def test_linux_is_a_target() -> None:
     world = World()
     world.release("a", "1")
     assert pins(world.answer(Request(given("a"), LINUX))) == {"a": "1"}
+
+
+@pytest.mark.parametrize("name", ["boto3", "jupyter", "tensorflow", "trio"])
+def test_the_universal_answer_holds_for_the_target(name: str) -> None:
+    data = peers.bench_data("resolve")
+    lines = (data / "inputs" / f"{name}.in").read_text("utf-8").split()
+    target = environment.target("3.12.1", "x86_64-manylinux_2_39")
+    request = Request(given(*lines), target, universal=True)
+    outcome = World(replay(data / "data")).answer(request)
+    assert isinstance(outcome, Solution)
+    active = {pin.name: pin.version for pin in outcome.pins if target.active(pin.marker)}
+    assert active == read_pins(data / "expected" / f"{name}.uv.txt")

@@ -18,7 +18,7 @@ earlier run, so a second run makes the same ones.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -34,17 +34,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dpip.resolve.algebra import Marker
+    from dpip.resolve.environment import Target
     from dpip.resolve.facts import CandidateFile, Direct, Facts, Requirement
     from dpip.resolve.request import Request
     from dpip.resolve.resolution import Outcome
 
 
-class Scope:
-    """The environments under one marker. `required` are those that every choice must suit."""
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What all parts of a universal request have in common."""
 
-    def __init__(self, marker: Marker, required: Sequence[Marker] = ()) -> None:
+    marker: Marker
+    home: Target
+    """The environment whose files metadata is read from where there is a choice."""
+    required: tuple[Marker, ...]
+    """Environments that every choice must have a file for."""
+
+
+ELSEWHERE = 1 << 30
+"""The rank of wheels for other platforms: after all that fit the target, before source."""
+
+
+class Scope:
+    """The environments under one marker, a part of (or all of) a whole."""
+
+    def __init__(self, whole: Whole, marker: Marker) -> None:
+        self.whole = whole
         self.marker = marker
-        self.required = tuple(required)
         lowest, _ = algebra.python_bounds(marker)
         self.oldest = Version("0") if lowest is None else lowest.version
         self._active: dict[tuple[str, str], bool] = {}
@@ -69,12 +85,15 @@ class Scope:
         )
 
     def rank(self, filename: str) -> int | None:
-        """Return 0 for any wheel that some Python of the scope can use."""
+        """Rank any wheel that some Python of the whole can use, those for the target first.
+
+        Metadata is then read from the same files as for the target alone, in every part.
+        """
         wheel = wheel_name(filename)
-        if wheel is None:
+        if wheel is None or algebra.is_disjoint(tag_markers.pythons(wheel), self.whole.marker):
             return None
-        usable = tag_markers.pythons(wheel)
-        return None if algebra.is_disjoint(usable, self.marker) else 0
+        rank = self.whole.home.rank(filename)
+        return ELSEWHERE if rank is None else rank
 
     def forks(self, requirements: Iterable[tuple[Requirement, str]]) -> tuple[Scope, ...]:
         """Split where requirements on one project disagree; nothing if they do not.
@@ -113,7 +132,7 @@ class Scope:
         for file in files:
             wheel = wheel_name(file.filename)
             covered = either(covered, TRUE if wheel is None else tag_markers.platforms(wheel))
-        for required in self.required:
+        for required in self.whole.required:
             here = both(self.marker, required)
             if algebra.is_possible(here) and algebra.is_disjoint(covered, here):
                 # The part with more choice goes first, so that it is not held back.
@@ -121,7 +140,7 @@ class Scope:
         return ()
 
     def _parts(self, parts: Sequence[Marker]) -> tuple[Scope, ...]:
-        return tuple(Scope(part, self.required) for part in parts) if len(parts) > 1 else ()
+        return tuple(Scope(self.whole, part) for part in parts) if len(parts) > 1 else ()
 
 
 def _cut(part: Marker, at: Marker) -> list[Marker]:
@@ -137,7 +156,8 @@ def whole(request: Request) -> Scope:
         operator = clause.strip().rstrip("0123456789.*abrc")
         version = clause.strip()[len(operator) :].strip()
         marker = both(marker, algebra.of(f"{PYTHON} {operator.strip()} '{version}'"))
-    return Scope(marker, [algebra.of(each) for each in request.required_environments])
+    required = tuple(algebra.of(each) for each in request.required_environments)
+    return Scope(Whole(marker, request.target, required), marker)
 
 
 class UniversalSearch:
