@@ -12,7 +12,7 @@ from .cid import CBOR, CID, DAG_CBOR, DAG_JSON, DAG_PB, JSON, RAW, inline
 from .errors import InvalidBlock, InvalidCid, InvalidPath, LimitExceeded, NoLink
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from .blockstore import Blockstore
 
@@ -75,6 +75,15 @@ def _linked(value: dict[str, Any]) -> Any:
         except InvalidCid as error:
             raise InvalidBlock(f"DAG-JSON link: {error}") from None
     return value
+
+
+def entries(store: Blockstore, entry: unixfs.Entry) -> Iterator[dagpb.Link]:
+    """Yield the entries of a directory, plain or sharded. Raises InvalidPath for other nodes."""
+    if entry.kind is unixfs.Kind.HAMT:
+        return hamt.entries(lambda child: load(store, child), entry)
+    if entry.kind is not unixfs.Kind.DIRECTORY:
+        raise InvalidPath(f"a {entry.kind.name.lower()} is no directory")
+    return iter(entry.links)
 
 
 def split(path: str) -> tuple[CID, tuple[str, ...]]:
