@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from ..blockstore import Location
 
+PIECE = 256 * 1024
+"""Short pieces are joined up to this size, in bytes, before they are sent."""
 IMMUTABLE = "public, max-age=29030400, immutable"
 CORS = {
     "access-control-allow-origin": "*",
@@ -47,6 +50,39 @@ class Answer:
     headers: dict[str, str]
     body: bytes | Iterator[bytes] | tuple[Location, ...] = b""
     length: int | None = None
+
+
+def gathered(pieces: Iterator[bytes]) -> bytes | Iterator[bytes]:
+    """Return a stream in pieces of a good size; what is short is returned as its bytes."""
+    joined = _joined(pieces)
+    first = next(joined, b"")
+    try:
+        second = next(joined, None)
+    except IpfsError as error:
+        return _broken_off(first, error)
+    return first if second is None else itertools.chain((first, second), joined)
+
+
+def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    held: list[bytes] = []
+    size = 0
+    try:
+        for piece in pieces:
+            held.append(piece)
+            size += len(piece)
+            if size >= PIECE:
+                yield b"".join(held) if len(held) > 1 else piece
+                held, size = [], 0
+    except IpfsError as error:
+        yield from _broken_off(b"".join(held), error)
+    if held:
+        yield b"".join(held)
+
+
+def _broken_off(last: bytes, error: IpfsError) -> Iterator[bytes]:
+    """Send what came before a missing block, which clients can use, then fail."""
+    yield last
+    raise error
 
 
 @dataclass(frozen=True, slots=True)

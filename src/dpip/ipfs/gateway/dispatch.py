@@ -80,7 +80,7 @@ def _answer(source: Source, request: Request, path: ContentPath) -> Answer:
         if not cached or request.method == "HEAD":
             return Answer(HTTPStatus.OK if cached else HTTPStatus.PRECONDITION_FAILED, {})
     chosen = negotiate(request)
-    extra = {"x-ipfs-path": quoted(str(path))}
+    extra = {"x-ipfs-path": _shown(path, request)}
     location = content_location(request, chosen)
     if location is not None:
         extra["content-location"] = location
@@ -89,6 +89,12 @@ def _answer(source: Source, request: Request, path: ContentPath) -> Answer:
     except IpfsError as error:
         found = refusal(error)
     return dataclasses.replace(found, headers={**extra, **found.headers})
+
+
+def _shown(path: ContentPath, request: Request) -> str:
+    """Return the path as it was asked, decoded, without what a header cannot hold."""
+    tail = "/" if request.path.endswith("/") else ""
+    return "".join(" " if ord(letter) < 32 else letter for letter in f"{path}{tail}")
 
 
 def _by_format(source: Source, request: Request, path: ContentPath, chosen: Format) -> Answer:

@@ -95,14 +95,15 @@ class Gateway:
 def _prepare(request: Request, found: Answer, now: int) -> Prepared:
     body = found.body if isinstance(found.body, bytes) else b""
     head = request.method == "HEAD" or found.status == 304
-    length = found.length if found.length is not None else len(body)
-    start = _start(found, None if found.status == 304 else length)
+    length = len(body) if found.length is None else found.length
+    unknown = found.status == 304 or (head and not length and found.length is None)
+    start = _start(found, None if unknown else length)
     expires = 0 if request.path.startswith("/ipfs/") else now + MUTABLE_FOR
     return Prepared(start, {"type": "http.response.body", "body": b"" if head else body}, expires)
 
 
 def _start(found: Answer, length: int | None) -> dict[str, Any]:
-    headers = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in found.headers.items()]
+    headers = [(k.encode(), v.encode("utf-8", "surrogateescape")) for k, v in found.headers.items()]
     if length is not None:
         headers.append((b"content-length", b"%d" % length))
     return {

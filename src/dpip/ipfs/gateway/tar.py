@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .. import dag, files, unixfs
 from ..cid import DAG_PB, RAW
 from ..errors import InvalidPath, IpfsError, LimitExceeded
-from .answer import Answer, disposition, etag_matches, failure, not_modified
+from .answer import Answer, disposition, etag_matches, failure, gathered, not_modified
 from .content import Asked, Source, roots_header
 from .formats import TAR
 
@@ -46,7 +46,7 @@ def tree(source: Source, asked: Asked) -> Answer:
     first = dag.load(source.store, cid)
     if asked.request.method == "HEAD":
         return Answer(HTTPStatus.OK, headers)
-    return Answer(HTTPStatus.OK, headers, _stream(source.store, cid, first))
+    return Answer(HTTPStatus.OK, headers, gathered(_stream(source.store, cid, first)))
 
 
 def _stream(store: Blockstore, cid: CID, entry: unixfs.Entry) -> Iterator[bytes]:

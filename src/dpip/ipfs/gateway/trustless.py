@@ -9,23 +9,21 @@ from typing import TYPE_CHECKING
 from .. import car, dag, ipns
 from ..blockstore import Block, Located
 from ..cid import CID, inline
-from ..errors import NoLink, NotFound
+from ..errors import IpfsError, NoLink, NotFound
 from ..keys import parse_name
 from ..selection import select
 from ..wrappers import Passing
-from .answer import Answer, disposition, etag_matches, failure, not_modified
-from .content import Asked, Source, roots_header
+from .answer import Answer, disposition, etag_matches, failure, gathered, not_modified
+from .content import Asked, Source, Unresolvable, roots_header
 from .formats import CAR, IPNS_RECORD, RAW, CarOptions, car_options
 from .ranges import requested
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ..blockstore import Blockstore
     from .request import ContentPath, Request
 
-PIECE = 256 * 1024
-"""Small CAR sections are gathered into pieces of this size, in bytes, before they are sent."""
+NOTHING = CID.parse("bafkqaaa")
+"""The empty identity CID: the root of a CAR whose path leads nowhere."""
 LOCATED = 64 * 1024
 """Blocks from this size on are sent from the disk if they lie there plainly."""
 
@@ -90,22 +88,24 @@ def archive(source: Source, asked: Asked) -> Answer:
     if asked.request.method == "HEAD":
         return Answer(HTTPStatus.OK, headers)
     if resolved is None:
-        proof = b"".join(car.write([asked.root], recorded.blocks))
+        proof = b"".join(car.write([NOTHING], recorded.blocks))
         return Answer(HTTPStatus.OK, headers, proof)
     found = select(
         source.store, resolved, options.scope, options.byte_range, duplicates=options.duplicates
     )
-    return Answer(HTTPStatus.OK, headers, _gathered(car.write([resolved.cid], found)))
+    return Answer(HTTPStatus.OK, headers, gathered(car.write([resolved.cid], found)))
 
 
 def record(source: Source, request: Request, path: ContentPath) -> Answer:
-    """Return the signed IPNS record of a name. Raises NotFound, InvalidCid."""
+    """Return the signed IPNS record of a name. Raises Unresolvable or InvalidCid."""
     if not path.mutable or path.segments:
         return failure(HTTPStatus.BAD_REQUEST, f"{path} is not the name of an IPNS record")
     name = parse_name(path.root)
-    kept = source.records.get(name)
     now = source.clock()
-    kept = ipns.verify(kept.raw, name, now)
+    try:
+        kept = ipns.verify(source.records.get(name).raw, name, now)
+    except IpfsError as error:
+        raise Unresolvable(f"no valid IPNS record: {error}") from None
     headers = {
         "etag": f'"{hashlib.blake2b(kept.raw, digest_size=8).hexdigest()}"',
         "cache-control": f"public, max-age={min(kept.ttl, kept.expires - now) // ipns.SECOND}",
@@ -154,17 +154,3 @@ def _car_etag(asked: Asked, options: CarOptions) -> str:
     what = f"{options.content_type} {options.byte_range}".encode()
     digest = hashlib.blake2b(path + b"\0" + what, digest_size=6).hexdigest()
     return f'W/"{options.scope}-{asked.root}.{CAR.rpartition(".")[2]}.{digest}"'
-
-
-def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Join small pieces, so that a CAR of many small blocks is few writes."""
-    held: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        held.append(piece)
-        size += len(piece)
-        if size >= PIECE:
-            yield b"".join(held) if len(held) > 1 else piece
-            held, size = [], 0
-    if held:
-        yield b"".join(held)

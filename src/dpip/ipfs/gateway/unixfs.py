@@ -10,7 +10,7 @@ from ..blockstore import Located, Location
 from ..cid import CBOR, CID, DAG_CBOR, DAG_JSON, DAG_PB, JSON, RAW
 from ..errors import NoLink
 from . import codecs, listing, sniff
-from .answer import Answer, disposition, etag_matches, failure, not_modified, redirect
+from .answer import Answer, disposition, etag_matches, failure, gathered, not_modified, redirect
 from .content import Asked, Source, roots_header
 from .ranges import requested
 from .request import quoted
@@ -57,7 +57,6 @@ def as_data(source: Source, asked: Asked) -> Answer:
 def _common(asked: Asked, resolved: dag.Resolved) -> dict[str, str]:
     headers = {
         "etag": f'"{resolved.cid}"',
-        "x-ipfs-path": quoted(str(asked.path)),
         "x-ipfs-roots": roots_header(resolved),
     }
     if asked.freshness.cache_control:
@@ -141,7 +140,9 @@ def _directory(
     if not request.path.endswith("/") and request.query.get("go-get") != "1":
         query = f"?{request.raw_query}" if request.raw_query else ""
         location = quoted(request.path, "/$&+,:;=@") + "/" + query
-        return redirect(HTTPStatus.MOVED_PERMANENTLY, location)
+        found = redirect(HTTPStatus.MOVED_PERMANENTLY, location)
+        found.headers["x-ipfs-roots"] = headers["x-ipfs-roots"]
+        return found
     try:
         index = dag.resolve(source.store, cid, ["index.html"]).cid
     except NoLink:
@@ -162,4 +163,5 @@ def _listing(
     if asked.request.method == "HEAD":
         return Answer(HTTPStatus.OK, headers)
     links = dag.entries(source.store, entry)
-    return Answer(HTTPStatus.OK, headers, listing.page(asked.path, asked.request.path, cid, links))
+    page = listing.page(asked.path, asked.request.path, cid, links)
+    return Answer(HTTPStatus.OK, headers, gathered(page))
