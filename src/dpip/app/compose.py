@@ -12,11 +12,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dpip.app import content
 from dpip.app.configured import ConfiguredUpstream
 from dpip.app.dispatch import Dispatcher, Lazily
 from dpip.app.pip_settings import index_url
 from dpip.app.status import Status
 from dpip.errors import DpipError
+from dpip.ipfs.disk.store import DiskBlockstore
+from dpip.ipfs.gateway.server import Gateway
 from dpip.mirror.archives import Archives
 from dpip.mirror.catalog import Catalog
 from dpip.mirror.files import Files
@@ -65,6 +68,7 @@ class Node:
     ingest: Ingest
     reroute: Callable[[], None]
     """Puts the routing table that is on disk in force."""
+    blocks: DiskBlockstore
 
     async def background(self) -> None:
         """Do what a node does when nobody asks.
@@ -90,6 +94,7 @@ class Node:
             await index.aclose()
         await asyncio.to_thread(self.catalog.close)
         await asyncio.to_thread(self.private.close)
+        await asyncio.to_thread(self.blocks.close)
 
 
 @contextlib.contextmanager
@@ -152,12 +157,17 @@ def build(settings: Settings) -> Node:
     )
     legacy = UploadServer(private, uploads, archives.scratch, max_file_size=settings.max_file_size)
     status = Status(settings, catalog=catalog, sources=sources, ingest=ingest)
+    blocks = DiskBlockstore(settings.home / "blocks")
+    gateway = Gateway(blocks, content.records(settings))
     mounts: dict[str, Application] = {
         "simple": simple,
         "files": simple,
         "legacy": legacy,
         "integrity": IntegrityApplication(private.attestations),
         "resolve": Lazily(lambda: _closures(settings, routed, files)),
+        "ipfs": gateway,
+        "ipns": gateway,
+        "routing": content.routing(settings, blocks),
         "healthz": status.health,
         "metrics": status.metrics,
         "": status.page,
@@ -173,6 +183,7 @@ def build(settings: Settings) -> Node:
         indexes=indexes,
         ingest=ingest,
         reroute=reroute,
+        blocks=blocks,
     )
 
 

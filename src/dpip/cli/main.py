@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fsck": ("dpip.cli.fsck", "check the content store, and repair it"),
     "route": ("dpip.cli.route", "list, set or remove which source a name has"),
     "private": ("dpip.cli.private", "upload tokens, and the files that were uploaded here"),
+    "ipfs": ("dpip.cli.ipfs", "content by hand: add, cat, get, ls, car, key, name, …"),
     "config": ("dpip.cli.config", "list, get or set persistent settings"),
 }
 """Command name to (module, one line of help)."""
