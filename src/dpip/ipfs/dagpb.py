@@ -15,7 +15,7 @@ from .errors import InvalidBlock, InvalidCid
 from .protobuf import BYTES, VARINT, blob, fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 MAX_BLOCK = 2 * 2**20
 """Largest block that travels between IPFS implementations, in bytes."""
@@ -87,6 +87,31 @@ def decode(block: bytes) -> Node:
     return Node(tuple(links), data)
 
 
+def measured(block: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield (CID, length of the name, length of the Tsize) of each link of an encoded node.
+
+    Makes no objects, so it costs a tenth of `decode`. Raises InvalidBlock for links that are
+    not in the form that `encode_link` gives.
+    """
+    at, end = 0, len(block)
+    try:
+        while at < end and block[at] == 0x12:
+            size, at = varint.decode_protobuf(block, at + 1)
+            stop = at + size
+            cid_at = at + 2
+            name_field = cid_at + block[at + 1]
+            name, name_at = block[name_field + 1], name_field + 2
+            if name >= 0x80:
+                name, name_at = varint.decode_protobuf(block, name_field + 1)
+            tsize = name_at + name + 1
+            if block[at] != 0x0A or block[name_field] != 0x12 or block[tsize - 1] != 0x18:
+                raise InvalidBlock("DAG-PB link in an unusual form")
+            yield block[cid_at:name_field], name, stop - tsize
+            at = stop
+    except IndexError:
+        raise InvalidBlock("DAG-PB link is cut off") from None
+
+
 def _decode_link(body: bytes) -> Link:
     cid: CID | None = None
     name, tsize, last = b"", 0, 0
@@ -123,11 +148,12 @@ def cid_of(block: bytes, version: int = 1) -> CID:
 def encoded_size(links: Iterable[Link], data: bytes | None) -> int:
     """Return the size in bytes that `encode` would give, links in any order."""
     size = 0 if data is None else len(blob(1, data))
-    return size + sum(link_size(len(ln.name_bytes), len(ln.cid.raw), ln.tsize) for ln in links)
+    return size + sum(
+        link_size(len(ln.name_bytes), len(ln.cid.raw), varint.length(ln.tsize)) for ln in links
+    )
 
 
 def link_size(name: int, cid: int, tsize: int) -> int:
-    """Return the size of an encoded link from the lengths of its name and CID and its Tsize."""
-    length = len(varint.encode(name)) + len(varint.encode(cid)) + len(varint.encode(tsize))
-    body = 3 + length + name + cid
-    return 1 + len(varint.encode(body)) + body
+    """Return the size of an encoded link from the lengths of name, CID and encoded Tsize."""
+    body = 3 + varint.length(name) + varint.length(cid) + name + cid + tsize
+    return 1 + varint.length(body) + body

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import dagpb, hamt, unixfs
+from . import dagpb, hamt, unixfs, varint
 from .blockstore import Block
 from .dagpb import Link, Node
 from .errors import InvalidBlock, InvalidPath
@@ -63,7 +63,8 @@ class Directory:
             self._plain[name] = link
         else:
             replaced = self._shard.set(self._load, link)
-            self._shrunk |= replaced is not None and self._cost(replaced) > self._cost(link)
+            if replaced is not None:
+                self._shrunk |= self._cost(*_lengths(replaced)) > self._cost(*_lengths(link))
 
     def remove(self, name: str) -> None:
         """Take an entry out. Raises InvalidPath if there is none of that name."""
@@ -97,28 +98,31 @@ class Directory:
 
     def _choose_form(self) -> None:
         if self._shard is None:
-            if self._exceeds(self._plain.values()):
+            if self._exceeds(map(_lengths, self._plain.values())):
                 self._shard = hamt.build(self._plain.values(), self._load)
                 self._plain = {}
-        elif self._shrunk and not self._exceeds(self._shard.entries(self._load)):
+        elif self._shrunk and not self._exceeds(self._shard.lengths(self._store.get)):
             self._plain = {link.name: link for link in self._shard.entries(self._load)}
             self._shard = None
         self._shrunk = False
 
-    def _exceeds(self, links: Iterable[Link]) -> bool:
-        """Say whether a plain directory of these links is too large; stops as soon as it is."""
+    def _exceeds(self, lengths: Iterable[tuple[int, int, int]]) -> bool:
+        """Say whether a plain directory of such links is too large; stops as soon as it is."""
         total = 0 if self._profile.hamt_size_rule == "links" else len(unixfs.DIRECTORY) + 2
-        for link in links:
-            total += self._cost(link)
+        for name, cid, tsize in lengths:
+            total += self._cost(name, cid, tsize)
             if total > self._profile.hamt_threshold:
                 return True
         return False
 
-    def _cost(self, link: Link) -> int:
-        name, cid = len(link.name_bytes), len(link.cid.raw)
+    def _cost(self, name: int, cid: int, tsize: int) -> int:
         if self._profile.hamt_size_rule == "links":
             return name + cid
-        return dagpb.link_size(name, cid, link.tsize)
+        return dagpb.link_size(name, cid, tsize)
 
     def _load(self, cid: CID) -> unixfs.Entry:
         return unixfs.read(cid, self._store.get(cid))
+
+
+def _lengths(link: Link) -> tuple[int, int, int]:
+    return len(link.name_bytes), len(link.cid.raw), varint.length(link.tsize)

@@ -26,6 +26,11 @@ def encode(number: int) -> bytes:
     return bytes(out)
 
 
+def length(number: int) -> int:
+    """Return how many bytes `encode` gives."""
+    return 1 if number < 0x80 else (number.bit_length() + 6) // 7
+
+
 def decode(data: bytes, at: int = 0) -> tuple[int, int]:
     """Return the number at `at` and the offset after it; strict, as multiformats are.
 

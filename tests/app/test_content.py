@@ -1,0 +1,54 @@
+"""What a node serves of its content, over real sockets, beside the command line."""
+
+from __future__ import annotations
+
+import http.client
+import time
+import urllib.parse
+from typing import TYPE_CHECKING
+
+from tests.app.nodes import dpip, node
+
+from dpip.ipfs import ipns
+from dpip.ipfs.keys import PrivateKey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RECORD = "application/vnd.ipfs.ipns-record"
+
+
+def ask(
+    url: str, path: str, method: str = "GET", body: bytes | None = None, **headers: str
+) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=20)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body, named)
+    response = connection.getresponse()
+    answer = response.status, response.read()
+    connection.close()
+    return answer
+
+
+def test_a_node_serves_what_the_command_adds(tmp_path: Path) -> None:
+    home, big = tmp_path / "home", bytes(range(256)) * 12_000
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "big").write_bytes(big)
+    (tmp_path / "files" / "index.html").write_bytes(b"<p>hello")
+    with node(home, "--offline") as running:
+        added = dpip("ipfs", "add", "-r", "-Q", str(tmp_path / "files"), DPIP_HOME=str(home))
+        cid = added.stdout.strip()
+        assert ask(running.url, f"/ipfs/{cid}/big") == (200, big)
+        assert ask(running.url, f"/ipfs/{cid}/big", Range="bytes=5-999999")[1] == big[5:1_000_000]
+        assert ask(running.url, f"/ipfs/{cid}/") == (200, b"<p>hello")
+        assert ask(running.url, f"/ipfs/{cid}?format=car")[0] == 200
+        assert ask(running.url, f"/ipfs/{cid}/nope")[0] == 404
+        key, now = PrivateKey.generate(), time.time_ns()
+        name = key.name.encode("k")
+        record = ipns.create(key, f"/ipfs/{cid}", sequence=1, expires=now + ipns.DEFAULT_LIFETIME)
+        path = f"/routing/v1/ipns/{name}"
+        assert ask(running.url, path, "PUT", record.raw, Content_Type=RECORD)[0] == 200
+        assert ask(running.url, path, Accept=RECORD) == (200, record.raw)
+        assert ask(running.url, f"/ipns/{name}/") == (200, b"<p>hello")
+        resolved = dpip("ipfs", "name", "resolve", name, DPIP_HOME=str(home))
+        assert resolved.stdout.strip() == f"/ipfs/{cid}"
