@@ -156,6 +156,7 @@ class Catalog:
             )
             connection.execute("UPDATE files SET listed=0 WHERE project=?", (record.name,))
             connection.executemany(_UPSERT_FILE, rows)
+            connection.execute(_CHANGED, (record.name,))
 
         return self._writer.submit(write)
 
@@ -167,8 +168,25 @@ class Catalog:
             if record.absent:
                 connection.execute("DELETE FROM pages WHERE name=?", (record.name,))
                 connection.execute("UPDATE files SET listed=0 WHERE project=?", (record.name,))
+                connection.execute(_CHANGED, (record.name,))
 
         return self._writer.submit(write)
+
+    @property
+    def epoch(self) -> int:
+        """A number of this database file: sequences of another epoch mean nothing here."""
+        return int(self._all("PRAGMA application_id")[0][0])
+
+    def changed_since(self, seq: int, limit: int = 500) -> list[tuple[int, str]]:
+        """Return (sequence, name) of up to `limit` projects that changed after `seq`, in order.
+
+        A project is there once, under its newest change: page, listing, or a stored archive.
+        Whoever follows keeps the last sequence that it has dealt with.
+        """
+        rows = self._all(
+            "SELECT seq, name FROM changes WHERE seq>? ORDER BY seq LIMIT ?", seq, limit
+        )
+        return [(row[0], row[1]) for row in rows]
 
     def distrust(self) -> Future[None]:
         """Make every stored page due, without a validator: rows around it may be lost."""
@@ -235,12 +253,18 @@ class Catalog:
 
     def put_archive(self, record: ArchiveRecord) -> Future[None]:
         """Record an archive; one that is already known keeps its origin and gains a CID."""
-        return self._execute(
-            f"INSERT INTO archives ({_ARCHIVE}) VALUES (?,?,?,?,?,?)"
-            " ON CONFLICT (sha256) DO UPDATE SET cid=coalesce(excluded.cid, cid)",
-            (record.sha256, record.filename, record.size, record.cid, record.origin,
-             record.stored_at),
-        )  # fmt: skip
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                f"INSERT INTO archives ({_ARCHIVE}) VALUES (?,?,?,?,?,?)"
+                " ON CONFLICT (sha256) DO UPDATE SET cid=coalesce(excluded.cid, cid)",
+                (record.sha256, record.filename, record.size, record.cid, record.origin,
+                 record.stored_at),
+            )  # fmt: skip
+            rows = connection.execute("SELECT project FROM files WHERE key=?", (record.sha256,))
+            connection.executemany(_CHANGED, {row[0]: row for row in rows.fetchall()}.values())
+
+        return self._writer.submit(write)
 
     def drop_archive(self, sha256: str) -> Future[None]:
         """Forget an archive that is not on disk, or not what its name says."""
@@ -296,6 +320,7 @@ class Catalog:
             raise mapped from None
 
 
+_CHANGED = "REPLACE INTO changes (name) VALUES (?)"
 _UPSERT_FILE = """
 INSERT INTO files (key, filename, project, url, sha256, size, metadata_sha256, sidecar, listed)
 VALUES (?,?,?,?,?,?,?,?,1)

@@ -48,9 +48,10 @@ CREATE TABLE IF NOT EXISTS buckets (
   prefix TEXT PRIMARY KEY, cid BLOB NOT NULL, length INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS head (
-  one INTEGER PRIMARY KEY CHECK (one = 1), root BLOB, sequence INTEGER NOT NULL, record BLOB
+  one INTEGER PRIMARY KEY CHECK (one = 1), root BLOB, sequence INTEGER NOT NULL, record BLOB,
+  cursor TEXT NOT NULL
 );
-INSERT OR IGNORE INTO head VALUES (1, NULL, 0, NULL);
+INSERT OR IGNORE INTO head VALUES (1, NULL, 0, NULL, '');
 """
 
 
@@ -102,6 +103,10 @@ class Publisher:
             return None
         return Head(CID(root), ipns.verify(record, self.name))
 
+    def cursor(self) -> str:
+        """Return the note that came with the last publication: how far it had read."""
+        return str(self._row("SELECT cursor FROM head")[0])
+
     def source_of(self, name: str) -> str | None:
         """Return the state under which a project is published, or None if it is not."""
         row = self._database.execute("SELECT source FROM published WHERE name=?", (name,))
@@ -117,12 +122,16 @@ class Publisher:
             yield from (name for (name,) in rows)
             last = rows[-1][0]
 
-    def publish(self, changes: Iterable[Change], now: int) -> Head:
+    def publish(self, changes: Iterable[Change], now: int, *, cursor: str | None = None) -> Head:
         """Write the changes and sign a head, valid from `now` (nanoseconds since 1970).
 
-        Costs what the changes cost. Without any it only signs anew.
+        Costs what the changes cost; a change to a state that is published already costs
+        nothing, and without any change the head is only signed anew. `cursor` is kept in
+        the same transaction.
         """
         with self._transaction():
+            if cursor is not None:
+                self._database.execute("UPDATE head SET cursor=?", (cursor,))
             root = self._root()
             touched = {bucket_of(change.name) for change in self._apply(root, changes)}
             for prefix in touched:
@@ -148,12 +157,15 @@ class Publisher:
     def _apply(self, root: Directory, changes: Iterable[Change]) -> Iterator[Change]:
         """Put each change into the root; yield those that change the list of names."""
         for change in changes:
-            was = self.source_of(change.name) is not None
+            published = self.source_of(change.name)
+            was = published is not None
             if change.project is None:
                 if was:
                     root.remove(change.name)
                     self._database.execute("DELETE FROM published WHERE name=?", (change.name,))
                     yield change
+                continue
+            if published == change.source:
                 continue
             link = write_project(self._store, change.project, change.held)
             root.set(change.name, link.cid, link.tsize)

@@ -8,6 +8,7 @@ copied row by row into a new one, and what the archive directory knows is added.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION = 1
-TABLES = ("projects", "pages", "files", "archives", "metadata", "routes")
+TABLES = ("projects", "pages", "files", "archives", "metadata", "changes", "routes")
 
 _DDL = """
 CREATE TABLE projects (
@@ -40,6 +41,7 @@ CREATE TABLE archives (
   origin TEXT NOT NULL, stored_at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE metadata (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
 CREATE TABLE routes (pattern TEXT PRIMARY KEY, source TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -98,7 +100,11 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=NORMAL")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
-            connection.executescript(f"BEGIN; {_DDL} PRAGMA user_version={VERSION}; COMMIT;")
+            epoch = secrets.randbelow(2**31)
+            connection.executescript(
+                f"BEGIN; {_DDL} PRAGMA application_id={epoch}; PRAGMA user_version={VERSION};"
+                " COMMIT;"
+            )
         elif version > VERSION:
             raise CatalogTooNew(f"{path} has schema {version}; this dpip knows {VERSION}")
         for table in TABLES:

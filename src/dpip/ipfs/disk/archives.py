@@ -107,7 +107,11 @@ class Archives:
 
     def whole(self, archive: Archive) -> Path:
         """Return where the whole file of an archive lies, or would lie."""
-        return self._folder / "whole" / archive.sha256[:2] / archive.sha256 / archive.filename
+        return self.place(archive.sha256, archive.filename)
+
+    def place(self, sha256: str, filename: str) -> Path:
+        """Return where a whole file belongs; what lies there can be added without a copy."""
+        return self._folder / "whole" / sha256[:2] / sha256 / filename
 
     def add(
         self,
