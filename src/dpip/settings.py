@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4747
+DEFAULT_INDEX: tuple[str, ...] = ()
+"""The published indexes that a fresh dpip follows: whoever distributes it fills this in."""
 ENVIRONMENT_PREFIX = "DPIP_"
 CONFIG_NAME = "config.toml"
 
@@ -47,6 +49,8 @@ class Settings:
     """What the node calls itself."""
     first_contact: tuple[str, ...] = ()
     """Peers to meet first, each a URL or RID@URL, separated by commas."""
+    index: tuple[str, ...] = DEFAULT_INDEX
+    """Published indexes to follow before upstream, first wins: k51… or k51…@GATEWAY-URL."""
     page_max_age: float = 300.0
     """How long a cached project page is served before it is revalidated."""
     upstream_timeout: float = 30.0

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         value = _plain(getattr(config, name))
         sys.stdout.write((json.dumps(value) if args.json else _shown(value)) + "\n")
         return 0
-    _change(config.home, name, args.value if args.action == "set" else None)
+    change(config.home, name, args.value if args.action == "set" else None)
     return 0
 
 
@@ -60,7 +60,7 @@ def _list(config: settings.Settings, *, as_json: bool) -> int:
     return 0
 
 
-def _change(home: Path, name: str, value: str | None) -> None:
+def change(home: Path, name: str, value: str | None) -> None:
     """Write (or take out) one setting; the file is replaced whole."""
     if name == "home":
         raise UsageError("the home cannot be set in its own file", hint="use DPIP_HOME or --home")

@@ -30,7 +30,7 @@ from dpip.mirror.tree import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from dpip.ipfs.blockstore import Blockstore
@@ -122,18 +122,20 @@ class Publisher:
             yield from (name for (name,) in rows)
             last = rows[-1][0]
 
-    def publish(self, changes: Iterable[Change], now: int, *, cursor: str | None = None) -> Head:
+    def publish(
+        self, changes: Iterable[Change], now: int, *, cursor: Callable[[], str] | None = None
+    ) -> Head:
         """Write the changes and sign a head, valid from `now` (nanoseconds since 1970).
 
         Costs what the changes cost; a change to a state that is published already costs
-        nothing, and without any change the head is only signed anew. `cursor` is kept in
-        the same transaction.
+        nothing, and without any change the head is only signed anew. `cursor` is asked once
+        the changes are read, and its answer kept in the same transaction.
         """
         with self._transaction():
-            if cursor is not None:
-                self._database.execute("UPDATE head SET cursor=?", (cursor,))
             root = self._root()
             touched = {bucket_of(change.name) for change in self._apply(root, changes)}
+            if cursor is not None:
+                self._database.execute("UPDATE head SET cursor=?", (cursor(),))
             for prefix in touched:
                 self._write_bucket(prefix)
             if touched or root.get(PAGE) is None:

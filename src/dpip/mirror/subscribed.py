@@ -53,6 +53,13 @@ class HeadFinder(Protocol):
         ...
 
 
+def keep_newest(heads: RecordStore, name: CID, finder: HeadFinder) -> None:
+    """Keep the best record of a name that a finder brings; bad ones are passed over."""
+    for raw in finder.records(name.encode("k")):
+        with contextlib.suppress(IpfsError):
+            heads.put(name, raw, time.time_ns())
+
+
 class SubscribedIndex:
     """One published index as a `Source`.
 
@@ -78,9 +85,7 @@ class SubscribedIndex:
 
     def refresh(self, finder: HeadFinder) -> Record | None:
         """Look for a newer head and keep it; return the newest that is known then."""
-        for raw in finder.records(self.name.encode("k")):
-            with contextlib.suppress(IpfsError):
-                self._heads.put(self.name, raw, time.time_ns())
+        keep_newest(self._heads, self.name, finder)
         return self.head()
 
     async def fetch(self, name: str, known: Validators | None = None) -> Fetched:
