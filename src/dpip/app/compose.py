@@ -15,9 +15,13 @@ from typing import TYPE_CHECKING
 from dpip.app import content
 from dpip.app.configured import ConfiguredUpstream
 from dpip.app.dispatch import Dispatcher, Lazily
+from dpip.app.following import follow
 from dpip.app.pip_settings import index_url
 from dpip.app.status import Status
+from dpip.app.tending import Tending
 from dpip.errors import DpipError
+from dpip.ipfs.disk.archives import Archives as ArchiveStore
+from dpip.ipfs.disk.leaves import WithLeaves
 from dpip.ipfs.disk.store import DiskBlockstore
 from dpip.ipfs.gateway.server import Gateway
 from dpip.mirror.archives import Archives
@@ -25,11 +29,13 @@ from dpip.mirror.catalog import Catalog
 from dpip.mirror.files import Files
 from dpip.mirror.hosts import ByHost
 from dpip.mirror.ingest import Ingest
+from dpip.mirror.ordered import ByScheme, Ordered
 from dpip.mirror.private import Private, PrivatePages
 from dpip.mirror.rebuild import complete, rebuild
 from dpip.mirror.refresh import Policy
 from dpip.mirror.repository import Pages
 from dpip.mirror.sources import PRIVATE, Sources
+from dpip.mirror.store import ARCHIVES, BLOCKS, Remake
 from dpip.mirror.uploads import PrivateUploads, with_private
 from dpip.simple.integrity import IntegrityApplication
 from dpip.simple.render import render
@@ -43,7 +49,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dpip.app.dispatch import Application
-    from dpip.mirror.source import PageSource
+    from dpip.app.following import Following
+    from dpip.mirror.source import FileSource, PageSource
     from dpip.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -69,21 +76,27 @@ class Node:
     reroute: Callable[[], None]
     """Puts the routing table that is on disk in force."""
     blocks: DiskBlockstore
+    following: Following
 
     async def background(self) -> None:
         """Do what a node does when nobody asks.
 
-        That is: learn its upstream, complete its catalog, follow the routing table.
+        That is: learn its upstream, complete its catalog, look for newer heads of the indexes
+        that it follows, look after its store, follow the routing table.
         """
         if not self.settings.offline:
             with contextlib.suppress(DpipError):
                 await self.upstream.upstream()
         with _logged("completing the catalog"):
             await complete(self.catalog, self.archives)
-        while True:
-            await asyncio.sleep(ROUTES_AGE)
-            with _logged("following the routing table"):
-                self.reroute()
+        tending = Tending(self.settings, lambda: self.archives.kept)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.following.run())
+            tasks.create_task(tending.run())
+            while True:
+                await asyncio.sleep(ROUTES_AGE)
+                with _logged("following the routing table"):
+                    self.reroute()
 
     async def aclose(self) -> None:
         """Stop transfers and questions, close connections, commit and close the catalog."""
@@ -92,6 +105,7 @@ class Node:
         await self.upstream.aclose()
         for index in self.indexes.values():
             await index.aclose()
+        await self.following.aclose()
         await asyncio.to_thread(self.catalog.close)
         await asyncio.to_thread(self.private.close)
         await asyncio.to_thread(self.blocks.close)
@@ -108,7 +122,7 @@ def _logged(doing: str) -> Iterator[None]:
 
 def build(settings: Settings) -> Node:
     """Build the node of a home. Raises HomeNotWritable, DiskFull and CatalogTooNew."""
-    archives = Archives(settings.home / "archives")
+    archives = Archives(settings.home / ARCHIVES)
     catalog = Catalog(settings.home / "catalog.sqlite3")
     if catalog.set_aside is not None:
         log.warning("the catalog was damaged; it is now %s", catalog.set_aside)
@@ -119,13 +133,20 @@ def build(settings: Settings) -> Node:
         max_page_size=settings.max_page_size,
     )
     private = Private(settings.home / "private.sqlite3")
+    blocks = DiskBlockstore(settings.home / BLOCKS)
+    contents = ArchiveStore(blocks, settings.home / ARCHIVES)
+    leaves = WithLeaves(contents)
+    following = follow(settings, leaves)
     indexes: dict[str, Upstream] = {}
-    files_of = ByHost(upstream, indexes)
+    files_of: FileSource = ByHost(upstream, indexes)
+    default: PageSource = upstream
+    if following.indexes:
+        files_of = ByScheme(files_of, following.indexes[0])
+        default = Ordered([*following.indexes, upstream])
 
     def pages_of(source: str) -> Pages:
-        return _pages(
-            settings, source, catalog=catalog, upstream=upstream, indexes=indexes, private=private
-        )
+        return _pages(settings, source, default=default, indexes=indexes, private=private,
+                      catalog=catalog)  # fmt: skip
 
     def reroute() -> None:
         sources.use(with_private(catalog.routes(), private.names()))
@@ -145,6 +166,7 @@ def build(settings: Settings) -> Node:
         ingest=ingest,
         upstream=files_of,
         offline=settings.offline,
+        remake=Remake(contents),
     )
     routed = RoutedPages(lambda: sources.routes, sources.pages)
     simple = SimpleApplication(pages=routed, files=files)
@@ -157,8 +179,7 @@ def build(settings: Settings) -> Node:
     )
     legacy = UploadServer(private, uploads, archives.scratch, max_file_size=settings.max_file_size)
     status = Status(settings, catalog=catalog, sources=sources, ingest=ingest)
-    blocks = DiskBlockstore(settings.home / "blocks")
-    gateway = Gateway(blocks, content.records(settings))
+    gateway = Gateway(leaves, content.records(settings))
     mounts: dict[str, Application] = {
         "simple": simple,
         "files": simple,
@@ -167,7 +188,7 @@ def build(settings: Settings) -> Node:
         "resolve": Lazily(lambda: _closures(settings, routed, files)),
         "ipfs": gateway,
         "ipns": gateway,
-        "routing": content.routing(settings, blocks),
+        "routing": content.routing(settings, leaves),
         "healthz": status.health,
         "metrics": status.metrics,
         "": status.page,
@@ -184,6 +205,7 @@ def build(settings: Settings) -> Node:
         ingest=ingest,
         reroute=reroute,
         blocks=blocks,
+        following=following,
     )
 
 
@@ -191,14 +213,14 @@ def _pages(
     settings: Settings,
     source: str,
     *,
-    catalog: Catalog,
-    upstream: ConfiguredUpstream,
+    default: PageSource,
     indexes: dict[str, Upstream],
     private: Private,
+    catalog: Catalog,
 ) -> Pages:
     """Build the pages of one source of the routing table."""
     policy = Policy(max_age=settings.page_max_age, offline=settings.offline)
-    asked: PageSource = upstream
+    asked = default
     if source == PRIVATE:
         # It is at hand also when the node is offline, and costs one look to confirm.
         asked, policy = PrivatePages(private), Policy(max_age=PRIVATE_AGE, absent_age=0)

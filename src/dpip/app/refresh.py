@@ -65,9 +65,8 @@ def heads(settings: Settings) -> list[dict[str, Any]]:
     """Return a row for each index that is published or followed here."""
     own = sorted(path.stem for path in (settings.home / "indexes").glob("k*.sqlite3"))
     rows = [_row(settings, "published", name, ()) for name in own]
-    for followed in map(Subscription.parse, settings.index):
-        rows.append(_row(settings, "followed", followed.name, followed.gateways))
-    return rows
+    followed = map(Subscription.parse, settings.index)
+    return rows + [_row(settings, "followed", one.name, one.gateways) for one in followed]
 
 
 def _row(settings: Settings, kind: str, name: str, gateways: tuple[str, ...]) -> dict[str, Any]:

@@ -72,11 +72,8 @@ def _publish(config: settings.Settings, args: argparse.Namespace) -> tuple[Any, 
         "sequence": done.head.record.sequence,
         "projects": done.projects,
     }
-    return answer, [
-        f"{name}",
-        f"root {done.head.root}, sequence {done.head.record.sequence}, {done.projects} projects"
-        " looked at",
-    ]
+    about = f"sequence {answer['sequence']}, {done.projects} projects looked at"
+    return answer, [name, f"root {answer['root']}, {about}"]
 
 
 def _use(config: settings.Settings, args: argparse.Namespace) -> tuple[Any, list[str]]:

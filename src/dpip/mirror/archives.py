@@ -48,6 +48,8 @@ class Archives:
     """The archives below `root`. Methods may be called from any thread."""
 
     def __init__(self, root: Path) -> None:
+        self.kept = 0
+        """Archives that were kept since this object was made."""
         self._whole = root / "whole"
         self._arriving = root / "arriving"
         try:
@@ -90,6 +92,7 @@ class Archives:
                 _sync_directory(directory)
         except OSError as error:
             raise from_os(error, folder) from None
+        self.kept += 1
         return WholeFile(folder / filename, (folder / filename).stat().st_size, sha256)
 
     def remove(self, sha256: str) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dpip.mirror.catalog import Catalog, FileRecord
     from dpip.mirror.ingest import Ingest
     from dpip.mirror.source import FileSource
+    from dpip.mirror.store import Remake
 
 
 LARGEST_METADATA = 16 * 2**20
@@ -39,12 +40,14 @@ class Files:
         ingest: Ingest,
         upstream: FileSource,
         offline: bool,
+        remake: Remake | None = None,
     ) -> None:
         self._archives = archives
         self._catalog = catalog
         self._ingest = ingest
         self._upstream = upstream
         self._offline = offline
+        self._remake = remake
         self._metadata: dict[str, asyncio.Task[bytes]] = {}
 
     def whole(self, key: str, filename: str) -> WholeFile | None:
@@ -62,6 +65,8 @@ class Files:
         if (whole := self.whole(key, filename)) is not None:
             return whole
         record = self._record(key, filename)
+        if (whole := await self._remade(record)) is not None:
+            return whole
         if self._offline:
             raise UpstreamUnavailable(
                 f"{filename} is not stored", hint="the node is offline: connect it, and ask again"
@@ -81,6 +86,11 @@ class Files:
             task = self._metadata[key] = asyncio.create_task(self._find_metadata(key, filename))
             task.add_done_callback(lambda _: self._metadata.pop(key))
         return await asyncio.shield(task)
+
+    async def _remade(self, record: FileRecord) -> WholeFile | None:
+        if self._remake is None or record.sha256 is None:
+            return None
+        return await asyncio.to_thread(self._remake.whole, record.sha256)
 
     def _record(self, key: str, filename: str) -> FileRecord:
         record = self._catalog.file(key, filename)

@@ -36,7 +36,7 @@ PAGE = 500
 class Subscription:
     """An index that is followed: its IPNS name, and gateways that are known to have it.
 
-    Written as `k51…`, or `k51…@http://host:4747,http://other`.
+    Written as `k51…`, or `k51…@http://host:4747+http://other`.
     """
 
     name: str

@@ -20,6 +20,8 @@ from dpip.ipfs.disk.compact import compact
 from dpip.ipfs.disk.reindex import reindex
 from dpip.ipfs.disk.store import DiskBlockstore
 from dpip.ipfs.errors import Damaged, IpfsError, NotFound, Unavailable, Unwritable
+from dpip.mirror.archives import is_sha256
+from dpip.simple.repository import WholeFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,6 +96,29 @@ def remake_index(home: Path) -> bool:
         reindex(home / BLOCKS, time.time).close()
         return True
     return False
+
+
+class Remake:
+    """Makes whole files again that were dropped because the store can."""
+
+    def __init__(self, archives: Archives) -> None:
+        self._archives = archives
+
+    def whole(self, sha256: str) -> WholeFile | None:
+        """Return the file, made again if need be; None if the store does not know it.
+
+        Takes as long as compressing it takes. Raises StoreDamaged, StoreBusy, DiskFull.
+        """
+        if not is_sha256(sha256):
+            return None
+        try:
+            path = self._archives.open(sha256)
+        except NotFound:
+            return None
+        except IpfsError:
+            with mapped():
+                raise
+        return WholeFile(path, path.stat().st_size, sha256)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,13 @@ AHEAD = 8
 SCHEME = "ipfs://"
 
 
+class NoHead(UpstreamUnavailable):
+    """No head of a followed index was ever seen."""
+
+    slug = "no-index-head"
+    default_hint = "`dpip index refresh` looks for one"
+
+
 class HeadFinder(Protocol):
     """Where records of a name may be had: gateways, neighbours."""
 
@@ -144,10 +151,7 @@ class SubscribedIndex:
     def _root(self) -> CID:
         head = self.head()
         if head is None:
-            raise UpstreamUnavailable(
-                f"no head of the index {self.name.encode('k')} is known yet",
-                hint="`dpip index refresh` looks for one",
-            )
+            raise NoHead(f"no head of the index {self.name.encode('k')} is known yet")
         return dag.split(head.value)[0]
 
     def _page(self, name: str, known: Validators | None) -> Fetched:

@@ -1,0 +1,71 @@
+"""The published indexes that a node follows: built, refreshed, closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dpip.app.content import records
+from dpip.app.refresh import refresh
+from dpip.errors import DpipError
+from dpip.ipfs.gateway.client import Gateway, Gateways
+from dpip.ipfs.keys import parse_name
+from dpip.ipfs.wrappers import Cached, Failover, SingleFlight
+from dpip.mirror.indexes import Subscription
+from dpip.mirror.store import mapped
+from dpip.mirror.subscribed import SubscribedIndex
+
+if TYPE_CHECKING:
+    from dpip.ipfs.blockstore import Blockstore
+    from dpip.settings import Settings
+
+log = logging.getLogger(__name__)
+REFRESH = 60.0
+"""Seconds between two looks for newer heads."""
+CACHE = 16 * 2**20
+"""Bytes of directory and page blocks of others that are kept in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """The indexes that are followed, in order of trust."""
+
+    settings: Settings
+    indexes: tuple[SubscribedIndex, ...]
+    gateways: Gateways | None
+
+    async def run(self) -> None:
+        """Look for newer heads again and again, until cancelled."""
+        while self.indexes and not self.settings.offline:
+            try:
+                await asyncio.to_thread(refresh, self.settings)
+            except DpipError as error:
+                log.warning("looking for heads: %s", error.message)
+            await asyncio.sleep(REFRESH)
+
+    async def aclose(self) -> None:
+        """Give up what is under way."""
+        for index in self.indexes:
+            await index.aclose()
+        if self.gateways is not None:
+            await asyncio.to_thread(self.gateways.close)
+
+
+def follow(settings: Settings, blocks: Blockstore) -> Following:
+    """Build the indexes that the settings name. Raises UsageError for one that is none."""
+    wanted = [Subscription.parse(text) for text in settings.index]
+    urls = dict.fromkeys(url for one in wanted for url in one.gateways)
+    gateways = None
+    if urls and not settings.offline:
+        gateways = Gateways([Gateway(url) for url in urls])
+        blocks = Cached(SingleFlight(Failover([blocks, gateways])), CACHE)
+    heads = records(settings)
+    with mapped(), contextlib.ExitStack() as undo:
+        if gateways is not None:
+            undo.callback(gateways.close)
+        indexes = tuple(SubscribedIndex(parse_name(one.name), blocks, heads) for one in wanted)
+        undo.pop_all()
+    return Following(settings, indexes, gateways)

@@ -1,0 +1,76 @@
+"""Several indexes as one page source: the first that has a name is the one that it is from.
+
+Order is trust. An index that cannot be asked right now is not passed over in favour of a
+later one, because then an outage would change where a name comes from; only an index of which
+no head was ever seen is, since it cannot have answered before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dpip.mirror.subscribed import SCHEME, NoHead
+from dpip.simple.repository import ProjectNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from dpip.mirror.source import FileSource, PageSource
+    from dpip.simple.model import ProjectEntry
+    from dpip.simple.upstream import Fetched, FileStream, Range, Validators
+
+
+class Ordered:
+    """A PageSource over at least one other, in order of precedence."""
+
+    def __init__(self, sources: Sequence[PageSource]) -> None:
+        self._sources = tuple(sources)
+
+    async def fetch(self, name: str, known: Validators | None = None) -> Fetched:
+        """Return the page of the first source that has the name."""
+        missing: ProjectNotFound | NoHead | None = None
+        for source in self._sources:
+            try:
+                return await source.fetch(name, known)
+            except (ProjectNotFound, NoHead) as error:
+                missing = error
+        raise missing or ProjectNotFound(f"there is no project {name!r}")
+
+    async def projects(self) -> AsyncIterator[ProjectEntry]:
+        """Stream the names of all sources; one that several have may come several times."""
+        for source in self._sources:
+            try:
+                async for entry in source.projects():
+                    yield entry
+            except NoHead:
+                continue
+
+
+class ByScheme:
+    """A FileSource that reads `ipfs://` URLs from content, and all others from `default`."""
+
+    def __init__(self, default: FileSource, content: FileSource) -> None:
+        self._default = default
+        self._content = content
+
+    def open_file(
+        self, url: str, *, offset: int = 0, known: Validators | None = None
+    ) -> AbstractAsyncContextManager[FileStream]:
+        """Open a file from `offset` on."""
+        return self._of(url).open_file(url, offset=offset, known=known)
+
+    async def read(self, url: str, limit: int) -> bytes:
+        """Return a small resource whole."""
+        return await self._of(url).read(url, limit)
+
+    async def read_tail(self, url: str, length: int) -> Range:
+        """Return a file's last bytes."""
+        return await self._of(url).read_tail(url, length)
+
+    async def read_range(self, url: str, offset: int, length: int) -> Range:
+        """Return bytes of a file."""
+        return await self._of(url).read_range(url, offset, length)
+
+    def _of(self, url: str) -> FileSource:
+        return self._content if url.startswith(SCHEME) else self._default
