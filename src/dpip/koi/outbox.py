@@ -109,7 +109,7 @@ class Outbox:
             self._confirm(connection, name, handed if received is None else received)
             rows = connection.execute(
                 "SELECT seq, event FROM outbox WHERE target=? ORDER BY seq LIMIT ?",
-                (name, limit if limit > 0 else 1 << 30),
+                (name, min(limit, MOST_PER_LANE) if limit > 0 else MOST_PER_LANE),
             ).fetchall()
             if not rows:
                 return None

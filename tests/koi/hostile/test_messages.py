@@ -225,6 +225,13 @@ def test_nobody_claims_the_address_of_the_node_itself(victim: Subject) -> None:
     victim.stays(victim.meet(), peer.rid, None)
 
 
+@pytest.mark.parametrize("limit", [-1, 2**31, 2**63, 2**64, 10**300, 1.5, True])
+def test_a_limit_that_nobody_means(victim: Subject, limit: float) -> None:
+    peer = victim.meet()
+    payload = {"type": "poll_events", "limit": limit}
+    assert peer.send(victim.url, victim.rid, raw.POLL, payload).status in {200, 422}
+
+
 def test_a_thousand_events_in_one_body(victim: Subject) -> None:
     peer = victim.meet()
     kind = f"orn:test.{peer.rid[-8:]}"
