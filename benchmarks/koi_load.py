@@ -76,12 +76,25 @@ class Connection:
         while not (parts[-1].endswith(b"0\r\n\r\n") or b"".join(parts[-2:]).endswith(b"0\r\n\r\n")):
             parts.append(self._more())
         self._left = b""
-        return b"".join(parts)
+        return unchunked(b"".join(parts))
 
     def _more(self) -> bytes:
         data = self._socket.recv(1 << 20)
         assert data, "the node hung up"
         return data
+
+
+def unchunked(data: bytes) -> bytes:
+    """Return the body that a complete chunked one carries."""
+    out: list[bytes] = []
+    at = 0
+    while True:
+        end = data.index(b"\r\n", at)
+        size = int(data[at:end], 16)
+        if size == 0:
+            return b"".join(out)
+        out.append(data[end + 2 : end + 2 + size])
+        at = end + 2 + size + 2
 
 
 def ingest(base: str, path: str, bodies: Sequence[bytes], connections: int = 1) -> None:
