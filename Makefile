@@ -27,6 +27,7 @@ fix: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/koi/generate.py
 
 types: $(STAMP)
 	$(BIN)/mypy

@@ -35,6 +35,15 @@ pieces = st.lists(
 ).map("".join)
 
 
+ODD_TYPES = ["a\0b", "\ud800", "\u202e", " ", "a" * 5000]
+
+
+@pytest.mark.parametrize("text", ODD_TYPES)
+def test_a_type_of_strange_characters_is_a_type(text: str) -> None:
+    assert str(RIDType.from_string(text)) == text
+    assert RID.from_string(f"orn:{text}:x").reference == "x"
+
+
 @given(pieces)
 def test_a_rid_is_read_and_written_back_or_refused(text: str) -> None:
     try:
