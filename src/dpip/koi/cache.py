@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import msgspec
 
 from .bundle import Bundle, Manifest
-from .canonical import wire_form
+from .canonical import numberless_form, wire_form
 from .model import decode
 from .rid import RID
 from .store import Store
@@ -85,7 +85,7 @@ class Cache:
         """Keep the bundle; who introduced a RID first stays its source."""
         rid = bundle.rid
         row = (str(rid), str(type(rid)), source, verified)
-        blobs = (wire_form(bundle.manifest), wire_form(bundle.contents))
+        blobs = (numberless_form(bundle.manifest), wire_form(bundle.contents))
         with self.store.change(later=later) as connection:
             connection.execute(_PUT, row + blobs)
         return bundle

@@ -53,6 +53,11 @@ def wire_form(value: Any) -> bytes:
     return _STRING_OR_EXPONENT.sub(lambda m: b"e+" if m[0] == b"e" else m[0], written)
 
 
+def numberless_form(value: Any) -> bytes:
+    """Return `value` as compact JSON: `wire_form` for what holds no fractions, but faster."""
+    return _wire.encode(value)
+
+
 def content_hash(contents: Any) -> str:
     """Return the lower-case hex SHA-256 of the JCS form, as rid-lib 3.2.6 and later do."""
     return sha256(jcs(contents)).hexdigest()

@@ -94,6 +94,7 @@ class RID(metaclass=RIDType):
 
     scheme: ClassVar[str | None] = None
     namespace: ClassVar[str | None] = None
+    _string: str
 
     def __init__(self, reference: str) -> None:
         if not reference:
@@ -131,7 +132,11 @@ class RID(metaclass=RIDType):
         return found
 
     def __str__(self) -> str:
-        return f"{type(self).text}:{self.reference}"
+        try:
+            return self._string
+        except AttributeError:
+            self._string = f"{type(self).text}:{self.reference}"
+            return self._string
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} RID {str(self)!r}>"

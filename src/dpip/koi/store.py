@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import UnreadableState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -64,6 +63,22 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
+class Change:
+    """One block of statements; made by `Store.change`."""
+
+    __slots__ = ("_later", "_store")
+
+    def __init__(self, store: Store, *, later: bool) -> None:
+        self._store = store
+        self._later = later
+
+    def __enter__(self) -> sqlite3.Connection:
+        return self._store.begin(later=self._later)
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._store.end(error)
+
+
 class Store:
     """The open database. Safe to use from any thread; raises UnreadableState."""
 
@@ -94,28 +109,42 @@ class Store:
             self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
             execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
-    @contextmanager
-    def change(self, *, later: bool = False) -> Iterator[sqlite3.Connection]:
+    def change(self, *, later: bool = False) -> Change:
         """Hold the lock and a transaction for a block of statements.
 
         Blocks may be nested; the outermost commits, if any of them asked for it. An error
         of the database undoes everything that is not committed yet.
         """
-        with self.lock:
-            self._depth += 1
-            self._due = self._due or not later
-            try:
-                if not self._connection.in_transaction:
-                    self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                if self._due and self._depth == 1:
-                    self._due = False
-                    self._connection.execute("COMMIT")
-            except sqlite3.Error as error:
+        return Change(self, later=later)
+
+    def begin(self, *, later: bool) -> sqlite3.Connection:
+        """Enter a block; see `change`."""
+        self.lock.acquire()
+        self._depth += 1
+        self._due = self._due or not later
+        try:
+            if not self._connection.in_transaction:
+                self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self.end(error)
+        return self._connection
+
+    def end(self, error: BaseException | None) -> None:
+        """Leave a block; see `change`."""
+        try:
+            if isinstance(error, sqlite3.Error):
                 self._undo()
-                raise UnreadableState(f"{self.path}: {error}") from None
-            finally:
-                self._depth -= 1
+            elif error is None and self._due and self._depth == 1:
+                self._due = False
+                self._connection.execute("COMMIT")
+        except sqlite3.Error as failed:
+            self._undo()
+            error = failed
+        finally:
+            self._depth -= 1
+            self.lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise UnreadableState(f"{self.path}: {error}") from None
 
     def _undo(self) -> None:
         if self._connection.in_transaction:

@@ -55,12 +55,14 @@ class Effects:
         self._tombstones = tombstones
         self.clock = clock
         self._to_wake: set[KoiNetNode] = set()
+        self._held: KnowledgeObject | None = None
+        self._looked_up: tuple[RID | None, Record | None] = (None, None)
 
     def admits(self, kobj: KnowledgeObject) -> bool:
         """Ask the policy whether an external object may go on."""
         if kobj.source == KnowledgeSource.Internal:
             return True
-        record = self.record(kobj.rid)
+        record, forgotten = self._look_up(kobj)
         edge = None
         if isinstance(kobj.rid, KoiNetEdge):
             edge = self._network.graph.get_edge_profile(rid=kobj.rid)
@@ -68,7 +70,7 @@ class Effects:
             now=self.clock(),
             me=self._network.identity.rid,
             record=record,
-            forgotten=self._tombstones.stamp(kobj.rid, kobj.sender),
+            forgotten=forgotten,
             edge=edge,
             keyed=self._network.graph.keyed,
         )
@@ -91,8 +93,19 @@ class Effects:
             stamp = kobj.manifest.timestamp
             self._tombstones.bury(kobj.rid, stamp, sender=sender, later=True)
 
+    def _look_up(self, kobj: KnowledgeObject) -> tuple[Record | None, datetime | None]:
+        """Return what the cache holds, and until when the RID is forgotten, in one query."""
+        if isinstance(self._cache, Cache) and self._cache.store is self._store:
+            found = self._tombstones.with_record(kobj.rid, kobj.sender)
+        else:
+            found = self.record(kobj.rid), self._tombstones.stamp(kobj.rid, kobj.sender)
+        self._looked_up = (kobj.rid, found[0])
+        return found
+
     def record(self, rid: RID) -> Record | None:
         """Return what the cache holds of a RID, without its contents."""
+        if self._looked_up[0] is rid:
+            return self._looked_up[1]
         if isinstance(self._cache, Cache):
             return self._cache.record(rid)
         bundle = self._cache.read(rid)
@@ -109,21 +122,43 @@ class Effects:
             return await self._network.find_manifest(effect.rid, effect.sender)
         return await self._network.find_bundle(effect.rid, effect.sender)
 
-    def store(self, kobj: KnowledgeObject, item: Item) -> None:
-        """Write to the cache or delete from it, and note in the queue that it is done."""
+    def store(self, kobj: KnowledgeObject, item: Item, *, resumable: bool) -> None:
+        """Write to the cache or delete from it.
+
+        `resumable`: at once, noting in the queue that it is done, for handlers of others to
+        see it. Otherwise together with the rest of the object's effects, in `finish`.
+        """
+        if kobj.contents is None:
+            return
+        if resumable:
+            with self._store.change(later=True) as connection:
+                self._change(kobj)
+                if item.id:
+                    item.kobj = kobj
+                    self._inbox.update(item, connection=connection)
+        else:
+            self._held = kobj
+        forgotten = kobj.normalized_event_type == EventType.FORGET
+        self._network.graph.apply(kobj.rid, None if forgotten else kobj.contents)
+
+    def finish(self, item: Item, *, sender: KoiNetNode | None) -> None:
+        """Write what was held back and take the object out of the queue."""
+        held, self._held = self._held, None
+        self._looked_up = (None, None)
+        with self._store.change(later=True):
+            if held is not None:
+                self._change(held)
+            if item.id:
+                self._inbox.finish(item, sender=sender)
+
+    def _change(self, kobj: KnowledgeObject) -> None:
         bundle = kobj.bundle
         if bundle is None:
             return
-        with self._store.change(later=True) as connection:
-            if kobj.normalized_event_type == EventType.FORGET:
-                self._delete(bundle)
-            else:
-                self._write(kobj, bundle)
-            if item.id:
-                item.kobj = kobj
-                self._inbox.update(item, connection=connection)
-        forgotten = kobj.normalized_event_type == EventType.FORGET
-        self._network.graph.apply(kobj.rid, None if forgotten else bundle.contents)
+        if kobj.normalized_event_type == EventType.FORGET:
+            self._delete(bundle)
+        else:
+            self._write(kobj, bundle)
 
     def _delete(self, bundle: Bundle) -> None:
         rid = bundle.rid
@@ -147,11 +182,17 @@ class Effects:
         if not kobj.verified:
             return
         targets = effect.targets - {self._network.identity.rid}
-        self._outbox.push(effect.event.signed_form(), targets, later=True)
+        event = effect.event.signed_form()
+        held, self._held = self._held, None
+        with self._store.change(later=True):
+            if held is not None:
+                self._change(held)
+            self._outbox.push(event, targets, later=True)
         self._to_wake |= targets
 
     def commit(self) -> None:
         """Make everything so far durable, then let the deliveries begin."""
+        self._inbox.sweep()
         self._store.commit()
         if self._to_wake:
             targets, self._to_wake = self._to_wake, set()

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from ..protocol.event import EventType
-from ..rid import RIDType
+from ..rid import RID, RIDType
 from .knowledge_object import KnowledgeEventType, KnowledgeObject, KnowledgeSource
 
 
@@ -72,10 +72,16 @@ class KnowledgeHandler:
 
     def wants(self, kobj: KnowledgeObject) -> bool:
         """Say whether the object passes the handler's filters."""
-        return (
-            (self.rid_types is None or type(kobj.rid) in self.rid_types)
-            and (self.source is None or kobj.source == self.source)
-            and (self.event_types is None or kobj.event_type in self.event_types)
+        return self.wants_type(kobj.rid) and self.wants_event(kobj)
+
+    def wants_type(self, rid: RID) -> bool:
+        """Say whether the handler sees objects of this RID's type."""
+        return self.rid_types is None or type(rid) in self.rid_types
+
+    def wants_event(self, kobj: KnowledgeObject) -> bool:
+        """Say whether the object passes the filters on source and event type."""
+        return (self.source is None or kobj.source == self.source) and (
+            self.event_types is None or kobj.event_type in self.event_types
         )
 
 

@@ -62,6 +62,7 @@ class Inbox:
         self._of_sender: Counter[KoiNetNode | None] = Counter()
         self._in_database = 0
         self._last_resident = 0
+        self._done: list[tuple[int]] = []
         self.size = 0
         self._load_counts()
 
@@ -83,6 +84,7 @@ class Inbox:
             known = connection.execute("SELECT seq FROM mark WHERE source=?", (lane,)).fetchone()
             if known is not None and known[0] >= seq:
                 return False
+            self.check_room(kobj.sender, 1)
             connection.execute("INSERT OR REPLACE INTO mark VALUES (?, ?)", (lane, seq))
             self.add([kobj])
         return True
@@ -131,14 +133,26 @@ class Inbox:
         blob = encode(item.kobj, stored=True)
         connection.execute("UPDATE inbox SET knowledge=? WHERE id=?", (blob, item.id))
 
-    def finish(self, item: Item, *, sender: KoiNetNode | None, later: bool = True) -> None:
-        """Take a processed object out of the queue for good."""
-        with self._store.change(later=later) as connection:
-            connection.execute("DELETE FROM inbox WHERE id=?", (item.id,))
+    def finish(self, item: Item, *, sender: KoiNetNode | None) -> None:
+        """Take a processed object out of the queue; it leaves the database with `sweep`."""
+        with self._store.lock:
+            self._done.append((item.id,))
             self.size -= 1
             self._of_sender[sender] -= 1
             if self._of_sender[sender] <= 0:
                 del self._of_sender[sender]
+
+    def sweep(self) -> None:
+        """Delete what is processed, as part of the next commit.
+
+        If the process dies before, these objects are processed again. That changes nothing,
+        because the cache holds their outcome already; where handlers of others were
+        involved, the processor sweeps after each object.
+        """
+        if self._done:
+            done, self._done = self._done, []
+            with self._store.change(later=True) as connection:
+                connection.executemany("DELETE FROM inbox WHERE id=?", done)
 
 
 def encode(kobj: KnowledgeObject, *, stored: bool = False) -> bytes:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 COMMIT_EVERY = 64
+MOST_TYPES = 10_000
+_STANDARD = frozenset(id(handler) for handler in STANDARD_HANDLERS)
 
 
 @dataclass(slots=True)
@@ -76,6 +78,8 @@ class ProcessorInterface:
         self._inbox = inbox
         self._effects = effects
         self._handlers: dict[HandlerType, list[KnowledgeHandler]] = {h: [] for h in HandlerType}
+        self._by_type: dict[tuple[HandlerType, str], list[KnowledgeHandler]] = {}
+        self._late_handlers: list[KnowledgeHandler] = []
         for handler in default_handlers:
             self.add_handler(handler)
         self._changed = threading.Condition()
@@ -96,6 +100,10 @@ class ProcessorInterface:
     def add_handler(self, handler: KnowledgeHandler) -> None:
         """Add a handler after those of its phase."""
         self._handlers[handler.handler_type].append(handler)
+        self._by_type.clear()
+        late = handler.handler_type in {HandlerType.Network, HandlerType.Final}
+        if late and id(handler) not in _STANDARD:
+            self._late_handlers.append(handler)
 
     def register_handler(
         self,
@@ -273,16 +281,26 @@ class ProcessorInterface:
         if phase is HandlerType.Bundle and kobj.source == KnowledgeSource.External:
             manifest = kobj.manifest
             kobj.verified = manifest is not None and matches(kobj.contents, manifest.sha256_hash)
-        for handler in self._handlers[phase]:
-            if not handler.wants(kobj):
+        for handler in self._handlers_for(phase, kobj.rid):
+            if not handler.wants_event(kobj):
                 continue
-            job.mine = job.mine or handler not in STANDARD_HANDLERS
+            job.mine = job.mine or id(handler) not in _STANDARD
             result = handler.func(self, kobj)
             if isinstance(result, StopChain):
                 return result
             if isinstance(result, KnowledgeObject):
                 kobj = result
         return kobj
+
+    def _handlers_for(self, phase: HandlerType, rid: RID) -> Sequence[KnowledgeHandler]:
+        key = (phase, type(rid).text)
+        found = self._by_type.get(key)
+        if found is None:
+            if len(self._by_type) > MOST_TYPES:
+                self._by_type.clear()
+            found = [handler for handler in self._handlers[phase] if handler.wants_type(rid)]
+            self._by_type[key] = found
+        return found
 
     def _drive(self, job: _Job, value: Any) -> None:
         effect = self._advance(job, value)
@@ -316,7 +334,8 @@ class ProcessorInterface:
                     case Fetch():
                         value = self._effects.read(effect)
                     case Store(kobj):
-                        self._effects.store(kobj, job.item)
+                        others = any(handler.wants(kobj) for handler in self._late_handlers)
+                        self._effects.store(kobj, job.item, resumable=others)
                         value = None
                     case Broadcast():
                         self._effects.broadcast(effect, job.item.kobj)
@@ -333,8 +352,7 @@ class ProcessorInterface:
         return None
 
     def _finish(self, job: _Job) -> None:
-        if job.item.id:
-            self._inbox.finish(job.item, sender=job.sender)
+        self._effects.finish(job.item, sender=job.sender)
         self._uncommitted += 1
         if job.mine or self._uncommitted >= COMMIT_EVERY:
             self._commit()
