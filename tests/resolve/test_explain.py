@@ -160,3 +160,15 @@ def all_known(world: World) -> Any:
             return Unavailable("not-found")
 
     return Everything()
+
+
+def test_a_long_story_is_told_from_its_end() -> None:
+    world = World()
+    for place in range(60):
+        world.release(f"p{place:02}", "1", [f"p{place + 1:02}", f"q{place:02}==1"])
+        world.release(f"p{place:02}", "2", [f"p{place + 1:02}", f"q{place:02}==2"])
+        world.release(f"q{place:02}", "1")
+        world.release(f"q{place:02}", "2")
+    found = why(world, "p00")
+    assert 0 < len(found.lines) <= 31
+    assert "no index has a project p60" in " ".join(found.lines) or "left out" in found.lines[0]

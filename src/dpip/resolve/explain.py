@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_FOLDED = 4
 """Facts that one sentence may name."""
+MOST_LINES = 30
+"""Of a longer story the end is told, which is nearest to what the user asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,9 @@ class _Story:
                 self._folded[id(step)] = premises
             else:
                 self._say(step, premises, proof)
+        left_out = len(self.lines) - MOST_LINES
+        if left_out > 0:
+            return [f"({left_out} steps before these are left out.)", *self.lines[left_out:]]
         return self.lines
 
     def _premises(self, step: Incompatibility) -> list[Incompatibility]:

@@ -57,6 +57,10 @@ _TOKEN = re.compile(
 )
 
 
+MOST_TOKENS = 2000
+MOST_NESTED = 50
+
+
 class InvalidMarker(UsageError):
     """A marker does not follow the grammar."""
 
@@ -101,6 +105,9 @@ class _Parser:
         self.text = text
         self.tokens = list(self._tokens())
         self.place = 0
+        self.depth = 0
+        if len(self.tokens) > MOST_TOKENS:
+            raise InvalidMarker(f"marker {text[:60]!r}… is too long")
 
     def _tokens(self) -> list[tuple[str, str]]:
         found, place, text = [], 0, self.text.rstrip()
@@ -136,7 +143,11 @@ class _Parser:
 
     def atom(self) -> Node:
         if self.accept("paren", "("):
+            self.depth += 1
+            if self.depth > MOST_NESTED:
+                raise self.error("too many parentheses")
             node = self.disjunction()
+            self.depth -= 1
             if not self.accept("paren", ")"):
                 raise self.error("a missing parenthesis")
             return node

@@ -18,26 +18,33 @@ if TYPE_CHECKING:
     from dpip.resolve.incompatibility import Incompatibility, Package, Versions
     from dpip.resolve.solver import Refused
 
-MOST_FACTS = 200
-"""Beyond this many, leaving out is not tried: it would take longer than the reader's patience."""
+MOST_TRIALS = 300
+"""Facts are no longer left out after so many attempts: a reader's patience is limited too."""
 
 
 def shortest(proof: Incompatibility, universes: Sequence[Versions]) -> Incompatibility:
-    """Return a proof in which no fact can be spared."""
-    facts = leaves(proof)
-    found = contradiction(facts, universes)
-    if found is None or len(facts) > MOST_FACTS:
-        return proof
-    place = 0
-    while place < len(facts):
-        fewer = facts[:place] + facts[place + 1 :]
-        shorter = contradiction(fewer, universes)
-        if shorter is None:
-            place += 1
-        else:
-            used = {id(leaf.cause) for leaf in leaves(shorter)}
-            found, facts = shorter, [fact for fact in fewer if id(fact.cause) in used]
-    return found
+    """Return a proof in which (within MOST_TRIALS) no fact can be spared.
+
+    Large parts are left out first, then smaller ones, then single facts.
+    """
+    facts, trials = leaves(proof), MOST_TRIALS
+    part = max(1, len(facts) // 4)
+    while part:
+        place = 0
+        while place < len(facts) and trials:
+            fewer = facts[:place] + facts[place + part :]
+            shorter, trials = contradiction(fewer, universes), trials - 1
+            if shorter is None:
+                place += part
+            else:
+                proof, facts = shorter, _used(fewer, shorter)
+        part //= 2
+    return proof
+
+
+def _used(facts: Sequence[Incompatibility], proof: Incompatibility) -> list[Incompatibility]:
+    causes = {id(leaf.cause) for leaf in leaves(proof)}
+    return [fact for fact in facts if id(fact.cause) in causes]
 
 
 def leaves(proof: Incompatibility) -> list[Incompatibility]:
@@ -88,26 +95,38 @@ class _Fixed:
 
 
 def steps(proof: Incompatibility) -> list[Incompatibility]:
-    """Return the learned incompatibilities of a proof, each after what it follows from."""
+    """Return the learned incompatibilities of a proof, each after what it follows from.
+
+    The longer of two stories is told last, right before it is used.
+    """
     found: list[Incompatibility] = []
+    sizes: dict[int, int] = {}
+    stack = [proof]
+    while stack:
+        each = stack[-1]
+        waiting = [parent for parent in _learned_parents(each) if id(parent) not in sizes]
+        if waiting:
+            stack += waiting
+            continue
+        stack.pop()
+        if id(each) not in sizes:
+            sizes[id(each)] = 1 + sum(sizes[id(parent)] for parent in _learned_parents(each))
     seen: set[int] = set()
-
-    def visit(each: Incompatibility) -> None:
-        if id(each) in seen or not isinstance(each.cause, Learned):
-            return
-        seen.add(id(each))
-        for parent in _deepest_last(each.cause):
-            visit(parent)
-        found.append(each)
-
-    visit(proof)
+    plan = [(proof, False)]
+    while plan:
+        each, told = plan.pop()
+        if told:
+            found.append(each)
+        elif id(each) not in seen and isinstance(each.cause, Learned):
+            seen.add(id(each))
+            parents = sorted(_learned_parents(each), key=lambda parent: sizes[id(parent)])
+            plan.append((each, True))
+            plan += [(parent, False) for parent in reversed(parents)]
     return found
 
 
-def _deepest_last(cause: Learned) -> list[Incompatibility]:
-    """Order two parents so that the longer story is told right before it is used."""
-    return sorted((cause.left, cause.right), key=_size)
-
-
-def _size(each: Incompatibility) -> int:
-    return sum(1 for _ in ancestry(each))
+def _learned_parents(each: Incompatibility) -> list[Incompatibility]:
+    if not isinstance(each.cause, Learned):
+        return []
+    parents = (each.cause.left, each.cause.right)
+    return [parent for parent in parents if isinstance(parent.cause, Learned)]
