@@ -29,6 +29,26 @@ def test_what_the_node_fetched_is_taken_apart_where_it_lies(tmp_path: Path) -> N
         assert found.recipe is not None
 
 
+def test_a_cold_archive_is_dropped_and_made_again_where_the_node_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Whole(tmp_path / "archives")
+    part = whole.part("arriving")
+    part.write_bytes(made.wheel())
+    sha256 = hashlib.sha256(made.wheel()).hexdigest()
+    whole.keep(part, sha256, NAME)
+    with opened(tmp_path) as archives:
+        tend(archives, hot_size=0)
+        now = archives.store.clock() + 1000
+        monkeypatch.setattr(archives.store, "clock", lambda: now)
+        assert tend(archives, hot_size=0).dropped == 1
+        assert whole.find(sha256, NAME) is None
+        archives.open(sha256)
+    again = whole.find(sha256, NAME)
+    assert again is not None
+    assert again.path.read_bytes() == made.wheel()
+
+
 def test_stops_when_told(tmp_path: Path) -> None:
     whole = Whole(tmp_path / "archives")
     part = whole.part("arriving")

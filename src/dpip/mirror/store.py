@@ -143,6 +143,6 @@ def tend(archives: Archives, hot_size: int, *, stop: Callable[[], bool] = lambda
                 break
             archives.add(path, path.parent.name, path.name, search=search)
             taken += 1
-        trimmed = hot.trim(archives, hot_size)
-        freed = compact(archives.store, pause=PAUSE).freed
+        trimmed = hot.trim(archives, hot_size, stop=stop)
+        freed = 0 if stop() else compact(archives.store, pause=PAUSE).freed
     return Tended(taken, trimmed.dropped, trimmed.freed + freed)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from .proofs import is_proved
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .archives import Archives
 
 KEEP = 60.0
@@ -28,17 +30,24 @@ class Trimmed:
     size: int
 
 
-def trim(archives: Archives, limit: int, *, keep: float = KEEP) -> Trimmed:
+def trim(
+    archives: Archives,
+    limit: int,
+    *,
+    keep: float = KEEP,
+    stop: Callable[[], bool] = lambda: False,
+) -> Trimmed:
     """Drop whole archives until those that remain take at most `limit` bytes.
 
     Proving costs about as much as making the archive; run it where nobody waits for it.
+    `stop` is asked between archives.
     """
     present = sorted(archives.present(), key=lambda one: one.used)
     size = sum(one.size for one in present)
     dropped = freed = refused = 0
     now = archives.store.clock()
     for archive in present:
-        if size - freed <= limit:
+        if size - freed <= limit or stop():
             break
         if archive.recipe is None or archive.used > now - keep:
             continue
