@@ -39,6 +39,35 @@ def test_deep_contents_are_refused_or_kept_but_never_break(victim: Subject) -> N
     assert answer.status in {200, 422}
 
 
+def test_a_body_that_is_too_large_is_refused(victim: Subject) -> None:
+    with connected(victim) as sock:
+        head = "POST /koi-net/rids/fetch HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000000\r\n\r\n"
+        sock.sendall(head.encode())
+        assert sock.recv(100).split()[1] == b"413"
+
+
+def test_a_body_without_a_length_is_bounded_too(victim: Subject) -> None:
+    with connected(victim) as sock:
+        head = "POST /koi-net/rids/fetch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        sock.sendall(head.encode())
+        chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+        answer = b""
+        sock.settimeout(0.01)
+        for _ in range(1024):
+            try:
+                sock.sendall(chunk)
+                answer = sock.recv(100)
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+            if answer:
+                break
+        else:
+            pytest.fail("a gigabyte was taken")
+        assert answer == b"" or answer.split()[1] == b"413"
+
+
 def test_a_compressed_body_is_not_inflated(victim: Subject) -> None:
     bomb = gzip.compress(b" " * 50_000_000)
     answer = raw.post(victim.url, raw.RIDS, bomb, headers={"Content-Encoding": "gzip"})
