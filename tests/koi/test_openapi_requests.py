@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import schemathesis
@@ -37,6 +37,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
 
 @schema.parametrize()
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_one_that_the_document_names(case: Case, served: Subject) -> None:
+def test_every_answer_is_one_that_the_document_names(case: Case[Any], served: Subject) -> None:
     case.call_and_validate(base_url=served.url, checks=CHECKS, timeout=20)
     assert served.child.alive()

@@ -32,6 +32,7 @@ MOST_AT_ONCE = 256
 
 NOT_FOUND = Reply(404, b'{"detail":"Not Found"}')
 WRONG_METHOD = Reply(405, b'{"detail":"Method Not Allowed"}', {"allow": "POST"})
+ONLY_READ = Reply(405, WRONG_METHOD.body, {"allow": "GET, HEAD"})
 TOO_LARGE = Reply(413, b'{"detail":"the body is too large"}')
 BUSY = Reply(503, b'{"detail":"too many requests at once"}', {"retry-after": "1"})
 
@@ -100,7 +101,7 @@ class App:
         if path == BROADCAST_EVENTS_PATH or path in REQUESTS:
             return await self._endpoint(path, scope, receive)
         if scope["method"] not in {"GET", "HEAD"}:
-            return NOT_FOUND
+            return ONLY_READ if path == NODE_PATH else NOT_FOUND
         if path == NODE_PATH:
             return await self._off_loop(self._responder.node)
         return await self._off_loop(_page, path)
