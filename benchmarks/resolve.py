@@ -1,0 +1,288 @@
+"""`dpip resolve` beside uv, pip and nab on a recorded index: time, requests, bytes, memory.
+
+    python -m benchmarks.resolve [--cases trio,jupyter] [--rtts 0,20,100] [--rounds 3]
+                                 [--tools uv,pip,nab] [--no-node] [--no-ranges]
+
+The index is a replay of recorded pages and metadata (part "resolve" of the benchmark data)
+that waits one round trip before each answer. All tools are run in turn, each with a cache of
+its own: cold with an empty one, warm with the one that the cold run left. The last rows go
+through a node that has answered the question before, behind a proxy that delays what passes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.report import Row, print_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("DPIP_BENCH_DATA") or ROOT.parent / "shared" / "bench") / "resolve"
+PEERS = Path(os.environ.get("DPIP_PEERS") or ROOT / ".peers")
+CASES = ("trio", "boto3", "tensorflow", "jupyter", "airflow")
+PYTHON = "3.12"
+"""The recording is of CPython 3.12 on Linux."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: wall seconds, largest resident set in MB, requests and MB on the wire."""
+
+    seconds: float
+    memory: float
+    requests: int
+    megabytes: float
+
+
+@dataclass(frozen=True)
+class Tool:
+    """`command` has the fields {index}, {host}, {req}, {cache}, {out}."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+def dpip(*more: str) -> Tool:
+    program = str(Path(sys.executable).parent / "dpip")
+    words = ("resolve", "-q", "-r", "{req}", "--cache-dir", "{cache}", "-o", "{out}.txt")
+    return Tool("dpip", (program, *words, "--python-version", PYTHON, *more))
+
+
+def peers(names: list[str]) -> list[Tool]:
+    known = {
+        "uv": (
+            f"{PEERS}/uv/bin/uv", "pip", "compile", "-q", "--no-config", "--no-python-downloads",
+            "--python-version", PYTHON, "--cache-dir", "{cache}", "--index-url", "{index}",
+            "{req}", "-o", "{out}.txt",
+        ),
+        "pip": (
+            f"{PEERS}/pip/bin/pip", "lock", "-q", "--trusted-host", "{host}",
+            "--cache-dir", "{cache}", "--index-url", "{index}", "-r", "{req}",
+            "-o", "{out}/pylock.toml",
+        ),
+        "nab": (
+            f"{PEERS}/nab/bin/nab", "lock", "--requirements", "{req}", "--index-url", "{index}",
+            "--cache-dir", "{cache}", "--output", "{out}/pylock.toml",
+        ),
+    }  # fmt: skip
+    return [Tool(name, known[name]) for name in names if Path(known[name][0]).exists()]
+
+
+class Index:
+    """The replay server as a process."""
+
+    def __init__(self) -> None:
+        script = [sys.executable, str(DATA / "replay_index.py"), "--port", "0"]
+        self.process = subprocess.Popen(script, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.host = self.process.stdout.readline().split()[2]
+        self.url = f"http://{self.host}/simple"
+
+    def ask(self, path: str) -> Any:
+        with urllib.request.urlopen(f"http://{self.host}{path}") as answer:
+            return json.load(answer)
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+def run(tool: Tool, index: Index, case: str, cache: Path, room: Path) -> Run:
+    out = room / "out"
+    out.mkdir(exist_ok=True)
+    fields = {
+        "index": index.url,
+        "host": index.host,
+        "req": str(DATA / "inputs" / f"{case}.in"),
+        "cache": str(cache),
+        "out": str(out),
+    }
+    words = [word.format(**fields) for word in tool.command]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "UV_"))}
+    environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    index.ask("/_reset")
+    log = room / "log"
+    started = time.perf_counter()
+    with log.open("w") as said:
+        process = subprocess.Popen(words, stdout=said, stderr=said, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"{tool.name} failed on {case}: {log.read_text()[-500:]}")
+    stats = index.ask("/_stats")
+    return Run(seconds, usage.ru_maxrss / 1024, stats["requests"], stats["bytes_out"] / 1e6)
+
+
+def measure(
+    tools: list[Tool], index: Index, case: str, rounds: int, room: Path
+) -> dict[tuple[str, str], Run]:
+    """Return medians by (tool, "cold" or "warm"); tools take turns."""
+    runs: dict[tuple[str, str], list[Run]] = {}
+    for _ in range(rounds):
+        for tool in tools:
+            cache = room / f"cache-{tool.name}"
+            shutil.rmtree(cache, ignore_errors=True)
+            for mode in ("cold", "warm"):
+                runs.setdefault((tool.name, mode), []).append(run(tool, index, case, cache, room))
+    return {key: median(each) for key, each in runs.items()}
+
+
+def median(runs: list[Run]) -> Run:
+    return Run(
+        statistics.median(each.seconds for each in runs),
+        statistics.median(each.memory for each in runs),
+        runs[-1].requests,
+        runs[-1].megabytes,
+    )
+
+
+def compare(
+    args: argparse.Namespace, index: Index, room: Path, *, ranges: bool
+) -> tuple[list[Row], list[Row]]:
+    """Return rows of times, and rows of requests, bytes and memory."""
+    tools = [dpip("--index-url", "{index}"), *peers(args.tools.split(","))]
+    times: list[Row] = []
+    others: list[Row] = []
+    how = "ranges" if ranges else "metadata files"
+    for case in args.cases.split(","):
+        for rtt in args.rtts.split(","):
+            index.ask(f"/_config?rtt_ms={rtt}&pep658={int(not ranges)}")
+            found = measure(tools, index, case, args.rounds, room)
+            for tool in tools[1:]:
+                for mode in ("cold", "warm"):
+                    ours, peer = found["dpip", mode], found[tool.name, mode]
+                    what = f"{case}, {how}, {mode}, {rtt} ms"
+                    budget = _budget(tool.name, mode, rtt, ranges=ranges)
+                    times.append(Row(what, ours.seconds, peer.seconds, "s", tool.name, budget))
+                ours, peer = found["dpip", "cold"], found[tool.name, "cold"]
+                if rtt == args.rtts.split(",")[0]:
+                    what = f"{case}, {how}, cold"
+                    others += [
+                        Row(what, ours.requests, peer.requests, "requests", tool.name),
+                        Row(what, ours.megabytes, peer.megabytes, "MB", tool.name),
+                        Row(what, ours.memory, peer.memory, "MB resident", tool.name),
+                    ]
+    return times, others
+
+
+def _budget(peer: str, mode: str, rtt: str, *, ranges: bool) -> str:
+    if peer != "uv":
+        return ""
+    if mode == "warm":
+        return "≤ 1.0"
+    return ("≤ 1.0" if ranges else "≤ 1.2") if float(rtt) >= 100 else ""
+
+
+def through_node(args: argparse.Namespace, index: Index, room: Path) -> list[Row]:
+    """Return rows against the budget of two round trips and 0.3 s."""
+    index.ask("/_config?rtt_ms=0&pep658=1")
+    rows = []
+    with running_node(index, room) as node:
+        for case in args.cases.split(","):
+            tool = dpip("--node", node)
+            run(tool, index, case, room / "cache-first", room)
+            for rtt in args.rtts.split(","):
+                with delayed(node, float(rtt) / 1000) as slow:
+                    runs = [_once(slow, index, case, room) for _ in range(args.rounds)]
+                bound = 2 * float(rtt) / 1000 + 0.3
+                what = f"{case}, through a node, cold, {rtt} ms"
+                name = "2 round trips + 0.3 s"
+                rows.append(Row(what, median(runs).seconds, bound, "s", name, "≤ 1.0"))
+    return rows
+
+
+def _once(node: str, index: Index, case: str, room: Path) -> Run:
+    shutil.rmtree(room / "cache-node", ignore_errors=True)
+    return run(dpip("--node", node), index, case, room / "cache-node", room)
+
+
+@contextlib.contextmanager
+def running_node(index: Index, room: Path) -> Iterator[str]:
+    program = str(Path(sys.executable).parent / "dpip")
+    words = ["node", "run", "--port", "0", "--home", str(room / "home"), "--index-url", index.url]
+    process = subprocess.Popen([program, *words], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().split()[1]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def delayed(url: str, seconds: float) -> Iterator[str]:
+    """Pass connections on; what the client sends arrives `seconds` later."""
+    host, port = url.removeprefix("http://").split(":")
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listening.accept()
+                server = socket.create_connection((host, int(port)))
+                for source, target, wait in ((client, server, seconds), (server, client, 0.0)):
+                    threading.Thread(target=pump, args=(source, target, wait), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        listening.close()
+
+
+def pump(source: socket.socket, target: socket.socket, wait: float) -> None:
+    with contextlib.suppress(OSError), source, target:
+        while data := source.recv(1 << 16):
+            if wait:
+                time.sleep(wait)
+            target.sendall(data)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", default=",".join(CASES))
+    parser.add_argument("--rtts", default="0,20,100")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tools", default="uv,pip,nab")
+    parser.add_argument("--no-node", action="store_true")
+    parser.add_argument("--no-ranges", action="store_true")
+    args = parser.parse_args()
+    if not DATA.is_dir():
+        raise SystemExit("the recorded index is not here: set DPIP_BENCH_DATA")
+    index = Index()
+    try:
+        with tempfile.TemporaryDirectory(prefix="dpip-bench-") as made:
+            room = Path(made)
+            times, others = compare(args, index, room, ranges=False)
+            if not args.no_ranges:
+                more_times, more_others = compare(args, index, room, ranges=True)
+                times, others = times + more_times, others + more_others
+            if not args.no_node:
+                times += through_node(args, index, room)
+    finally:
+        index.close()
+    print_rows(times)
+    print()
+    print_rows(others)
+
+
+if __name__ == "__main__":
+    main()

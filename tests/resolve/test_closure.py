@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.app.nodes import NodeProcess, node
+from tests.simple.fixture_index import FixtureIndex, sdist, wheel
+
+from dpip.resolve import answering, closure, closure_client
+from dpip.resolve.closure_server import ClosureApplication
+from dpip.resolve.connections import open_transport
+from dpip.resolve.engine import Engine, Places
+from dpip.resolve.environment import here
+from dpip.resolve.errors import HttpFailure
+from dpip.resolve.request import Given, Request
+from dpip.resolve.requirement import parse
+from dpip.resolve.resolution import Impossible, Solution
+from dpip.resolve.store import Answer, Store
+from dpip.simple.asgi import BadRequest
+from dpip.simple.json_codec import decode_project
+from dpip.simple.model import ProjectEntry
+from dpip.simple.render import render
+from dpip.simple.repository import FileNotFound, ProjectNotFound, StoredPage, WholeFile
+
+
+class InMemoryNode:
+    """A PageSource and FileSource over a fixture index, without a network."""
+
+    def __init__(self, index: FixtureIndex) -> None:
+        self.index = index
+
+    def cached(self, name: str) -> StoredPage | None:
+        return None
+
+    async def page(self, name: str) -> StoredPage:
+        if name not in self.index.projects:
+            raise ProjectNotFound(name)
+        return render(decode_project(self.index.page(name)[1]))
+
+    def projects(self) -> AsyncIterator[ProjectEntry]:
+        raise NotImplementedError
+
+    def whole(self, sha256: str, filename: str) -> WholeFile | None:
+        return None
+
+    async def open(self, sha256: str, filename: str) -> WholeFile:
+        raise FileNotFound(filename)
+
+    async def metadata(self, sha256: str, filename: str) -> bytes:
+        archive = self.index.file(filename)
+        if archive is None or archive.metadata is None:
+            raise FileNotFound(filename)
+        return archive.metadata
+
+
+@pytest.fixture
+def index() -> FixtureIndex:
+    index = FixtureIndex()
+    index.add("app", wheel("app", "1.0", requires=["lib>=1", "gone; extra == 'x'"]))
+    index.add("lib", *[wheel("lib", f"{n}.0") for n in range(1, 30)])
+    return index
+
+
+def request(*lines: str) -> Request:
+    return Request(tuple(Given(parse(line)) for line in lines), here())
+
+
+def versions(outcome: Solution | Impossible) -> dict[str, str]:
+    assert isinstance(outcome, Solution), outcome
+    return {pin.name: pin.version for pin in outcome.pins}
+
+
+def application(index: FixtureIndex) -> ClosureApplication:
+    fake = InMemoryNode(index)
+    return ClosureApplication(pages=fake, files=fake)
+
+
+def answer(app: ClosureApplication, asked: closure.Question) -> closure.Answer:
+    body = asyncio.run(app.answer(closure.encode(asked)))
+    return closure.decode_answer(gzip.decompress(body))
+
+
+def test_the_answer_holds_what_a_solver_looks_at_and_no_more(index: FixtureIndex) -> None:
+    found = answer(application(index), closure.question(request("app")))
+    assert [project.name for project in found.projects] == ["app", "lib"]
+    lib = found.projects[1]
+    assert len(lib.versions) == 29
+    assert list(lib.files) == [0], "the files of one version"
+    assert set(found.metadata) == {"app-1.0-py3-none-any.whl", "lib-29.0-py3-none-any.whl"}
+
+
+def test_the_question_may_be_written_by_hand(index: FixtureIndex) -> None:
+    environment = closure.question(request("app")).environment
+    body = {"requirements": ["app"], "environment": msgspec.to_builtins(environment)}
+    text = asyncio.run(application(index).answer(json.dumps(body).encode()))
+    assert len(closure.decode_answer(gzip.decompress(text)).projects) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b'{"requirements": 3}', b"\xff", b'{"requirements": ["a b"], "environment": {}}'],
+)
+def test_a_malformed_question_is_a_bad_request(index: FixtureIndex, body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        asyncio.run(application(index).answer(body))
+
+
+def test_urls_are_not_for_a_node(index: FixtureIndex) -> None:
+    with pytest.raises(BadRequest):
+        answer(application(index), closure.question(request("a @ file:///etc/passwd")))
+
+
+def test_the_state_lasts_until_a_page_changes(index: FixtureIndex) -> None:
+    app = application(index)
+    first = answer(app, closure.question(request("app")))
+    assert answer(app, closure.question(request("app"), first.state)).same
+    index.add("lib", wheel("lib", "99.0"))
+    later = answer(app, closure.question(request("app"), first.state))
+    assert not later.same
+    assert later.state != first.state
+    assert "lib-99.0-py3-none-any.whl" in later.metadata
+
+
+def test_requests_survive_the_wire(index: FixtureIndex) -> None:
+    asked = replace(
+        request("app[x]>=1,<2; python_version > '3'"),
+        constraints=(Given(parse("lib<5")),),
+        exclude_newer=5.0,
+        prereleases=True,
+    )
+    again = closure.request(closure.decode_question(closure.encode(closure.question(asked))))
+    assert again.requirements == asked.requirements
+    assert again.constraints == asked.constraints
+    assert again.target.tags.rank("a-1-py3-none-any.whl") is not None
+    assert (again.exclude_newer, again.prereleases) == (5.0, True)
+
+
+# -- the client
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = Engine(Places(("http://127.0.0.1:9/simple/",)), Store(None), tmp_path, time.time())
+    yield engine
+    engine.close()
+
+
+NODE = "http://127.0.0.1:4747"
+
+
+def sent(index: FixtureIndex, asked: Request) -> closure.Answer:
+    return answer(application(index), closure.question(asked))
+
+
+def test_the_client_solves_by_itself(index: FixtureIndex, engine: Engine) -> None:
+    asked = request("app", "lib<20")
+    outcome = closure_client.solve(engine, NODE, asked, sent(index, asked))
+    assert versions(outcome) == {"app": "1.0", "lib": "19.0"}
+    assert isinstance(outcome, Solution)
+    sha256 = outcome.pins[0].file.sha256
+    assert outcome.pins[0].file.url == f"{NODE}/files/{sha256}/app-1.0-py3-none-any.whl"
+
+
+def test_an_impossible_question_is_proved_here(index: FixtureIndex, engine: Engine) -> None:
+    asked = request("app", "lib>100")
+    assert isinstance(closure_client.solve(engine, NODE, asked, sent(index, asked)), Impossible)
+
+
+def other_identity(answer: closure.Answer) -> closure.Answer:
+    name = "app-1.0-py3-none-any.whl"
+    record = msgspec.structs.replace(answer.metadata[name], name="lib")
+    return msgspec.structs.replace(answer, metadata={**answer.metadata, name: record})
+
+
+def other_order(answer: closure.Answer) -> closure.Answer:
+    projects = list(answer.projects)
+    backwards = list(reversed(projects[1].versions))
+    projects[1] = msgspec.structs.replace(projects[1], versions=backwards)
+    return msgspec.structs.replace(answer, projects=projects)
+
+
+def other_files(answer: closure.Answer) -> closure.Answer:
+    projects = list(answer.projects)
+    swapped = {0: projects[0].files[0]}
+    projects[1] = msgspec.structs.replace(projects[1], files=swapped)
+    return msgspec.structs.replace(answer, projects=projects)
+
+
+@pytest.mark.parametrize("lie", [other_identity, other_order, other_files])
+def test_an_answer_that_contradicts_itself_is_refused(
+    index: FixtureIndex, engine: Engine, lie: Callable[[closure.Answer], closure.Answer]
+) -> None:
+    asked = request("app")
+    with pytest.raises(closure_client.Contradiction):
+        closure_client.solve(engine, NODE, asked, lie(sent(index, asked)))
+
+
+def test_a_record_that_differs_from_a_known_one_is_refused(
+    index: FixtureIndex, tmp_path: Path
+) -> None:
+    asked = request("app")
+    with index:
+        honest = Engine(Places((index.url,)), Store(None), tmp_path, time.time())
+        assert versions(honest.solve(asked)) == {"app": "1.0", "lib": "29.0"}
+        honest.store.flush()
+        true = index.projects["app"][0]
+        assert true.metadata is not None
+        lie = true.metadata.replace(b"lib>=1", b"lib<9")
+        found = sent(index, asked)
+        index.projects["app"][0] = replace(true, metadata=lie)
+        lies = sent(index, asked).metadata
+        with pytest.raises(closure_client.Contradiction):
+            closure_client.solve(honest, NODE, asked, msgspec.structs.replace(found, metadata=lies))
+        honest.close()
+
+
+@pytest.fixture
+def running(index: FixtureIndex, tmp_path: Path) -> Iterator[NodeProcess]:
+    with index, node(tmp_path / "home", "--index-url", index.url) as process:
+        yield process
+
+
+def test_through_a_real_node_in_one_request(
+    running: NodeProcess, index: FixtureIndex, tmp_path: Path
+) -> None:
+    index.add("src", sdist("src", "1.0", requires=["lib<3"]))
+    engine = Engine(Places((running.simple,)), Store(None), tmp_path, time.time())
+    asked = request("app", "src")
+    found = answering.answer(engine, asked, running.url)
+    assert versions(found.outcome) == {"app": "1.0", "lib": "2.0", "src": "1.0"}
+    assert engine.reads == (), "no page was asked for"
+    held = Answer(0.0, found.reads, "text")
+    again = answering.renewed(engine, held, asked, running.url)
+    assert again is not None
+    assert again.fresh_until > engine.now
+    assert answering.renewed(engine, held, asked, None) is None
+    engine.close()
+
+
+def test_a_node_without_closures_is_an_index_like_any_other(
+    index: FixtureIndex, tmp_path: Path
+) -> None:
+    with index:
+        engine = Engine(Places((index.url,)), Store(None), tmp_path, time.time())
+        found = answering.answer(engine, request("app"), index.origin)
+        assert versions(found.outcome) == {"app": "1.0", "lib": "29.0"}
+        engine.close()
+
+
+def test_other_methods_and_paths_are_refused(running: NodeProcess) -> None:
+    from dpip.resolve.transport import get
+
+    transport = open_transport(attempts=1)
+    for path, status in (("/resolve/v1/closure", 405), ("/resolve/v2", 404)):
+        with pytest.raises(HttpFailure) as caught:
+            get(transport, running.url + path, {}, 1000)
+        assert caught.value.status == status
+    transport.close()
