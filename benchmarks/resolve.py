@@ -69,7 +69,8 @@ def peers(names: list[str]) -> list[Tool]:
     known = {
         "uv": (
             f"{PEERS}/uv/bin/uv", "pip", "compile", "-q", "--no-config", "--no-python-downloads",
-            "--python-version", PYTHON, "--cache-dir", "{cache}", "--index-url", "{index}",
+            # An interpreter that is there: without one uv searches, which takes half a second.
+            "--python", sys.executable, "--python-version", PYTHON, "--cache-dir", "{cache}", "--index-url", "{index}",
             "{req}", "-o", "{out}.txt",
         ),
         "pip": (
@@ -78,11 +79,23 @@ def peers(names: list[str]) -> list[Tool]:
             "-o", "{out}/pylock.toml",
         ),
         "nab": (
-            f"{PEERS}/nab/bin/nab", "lock", "--requirements", "{req}", "--index-url", "{index}",
-            "--cache-dir", "{cache}", "--output", "{out}/pylock.toml",
+            f"{PEERS}/nab/bin/nab", "lock", "{out}/pyproject.toml", "--cache-dir", "{cache}",
+            "--output", "{out}/pylock.toml",
         ),
     }  # fmt: skip
     return [Tool(name, known[name]) for name in names if Path(known[name][0]).exists()]
+
+
+def nab_project(case: str, index: Index) -> str:
+    """Return the case as a project: nab takes no requirements file."""
+    lines = (DATA / "inputs" / f"{case}.in").read_text().split("\n")
+    wanted = [line for line in lines if line.strip()]
+    return (
+        f'[project]\nname = "case"\nversion = "0"\nrequires-python = ">={PYTHON}"\n'
+        f"dependencies = {json.dumps(wanted)}\n"
+        f'[[tool.nab.indexes]]\nname = "replay"\nurl = "{index.url}/"\n'
+        f'[tool.nab.environment]\npython = "{PYTHON}"\n'
+    )
 
 
 class Index:
@@ -114,6 +127,7 @@ def run(tool: Tool, index: Index, case: str, cache: Path, room: Path) -> Run:
         "cache": str(cache),
         "out": str(out),
     }
+    (out / "pyproject.toml").write_text(nab_project(case, index))
     words = [word.format(**fields) for word in tool.command]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "UV_"))}
     environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}

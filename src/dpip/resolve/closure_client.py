@@ -8,6 +8,7 @@ same hash, or is malformed, it is dropped, and the resolve goes on as if there w
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, overload
@@ -69,12 +70,23 @@ def resolve(engine: Engine, node: str, request: Request) -> Resolved | None:
     """Solve on a node's answer; None where that cannot be done and pages must be read."""
     if not closure.can_ask(request):
         return None
+    loading = threading.Thread(target=_load_solver)
+    loading.start()
     try:
         answer = ask(engine, node, request)
+        loading.join()
         outcome = solve(engine, node, request, answer)
     except DpipError:
         return None
     return Resolved(outcome, answer.state, answer.max_age)
+
+
+def _load_solver() -> None:
+    """Import what `solve` needs: it is loaded while the question is on its way."""
+    from dpip.resolve import metadata, session
+
+    assert metadata
+    assert session
 
 
 def solve(engine: Engine, node: str, request: Request, answer: Answer) -> Solution | Impossible:
