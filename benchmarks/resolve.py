@@ -70,8 +70,8 @@ def peers(names: list[str]) -> list[Tool]:
         "uv": (
             f"{PEERS}/uv/bin/uv", "pip", "compile", "-q", "--no-config", "--no-python-downloads",
             # An interpreter that is there: without one uv searches, which takes half a second.
-            "--python", sys.executable, "--python-version", PYTHON, "--cache-dir", "{cache}", "--index-url", "{index}",
-            "{req}", "-o", "{out}.txt",
+            "--python", sys.executable, "--python-version", PYTHON, "--cache-dir", "{cache}",
+            "--index-url", "{index}", "{req}", "-o", "{out}.txt",
         ),
         "pip": (
             f"{PEERS}/pip/bin/pip", "lock", "-q", "--trusted-host", "{host}",
@@ -117,6 +117,10 @@ class Index:
         self.process.wait()
 
 
+class Failed(Exception):
+    """A tool has no answer, for example because it only resolves for its own Python."""
+
+
 def run(tool: Tool, index: Index, case: str, cache: Path, room: Path) -> Run:
     out = room / "out"
     out.mkdir(exist_ok=True)
@@ -140,7 +144,7 @@ def run(tool: Tool, index: Index, case: str, cache: Path, room: Path) -> Run:
     seconds = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        raise SystemExit(f"{tool.name} failed on {case}: {log.read_text()[-500:]}")
+        raise Failed(f"{tool.name} failed on {case}: {log.read_text()[-300:]}")
     stats = index.ask("/_stats")
     return Run(seconds, usage.ru_maxrss / 1024, stats["requests"], stats["bytes_out"] / 1e6)
 
@@ -150,13 +154,20 @@ def measure(
 ) -> dict[tuple[str, str], Run]:
     """Return medians by (tool, "cold" or "warm"); tools take turns."""
     runs: dict[tuple[str, str], list[Run]] = {}
+    left = list(tools)
     for _ in range(rounds):
-        for tool in tools:
+        for tool in list(left):
             cache = room / f"cache-{tool.name}"
             shutil.rmtree(cache, ignore_errors=True)
-            for mode in ("cold", "warm"):
-                runs.setdefault((tool.name, mode), []).append(run(tool, index, case, cache, room))
-    return {key: median(each) for key, each in runs.items()}
+            try:
+                for mode in ("cold", "warm"):
+                    found = run(tool, index, case, cache, room)
+                    runs.setdefault((tool.name, mode), []).append(found)
+            except Failed as failure:
+                print(failure, file=sys.stderr)
+                left.remove(tool)
+    complete = {key: each for key, each in runs.items() if len(each) == rounds}
+    return {key: median(each) for key, each in complete.items()}
 
 
 def median(runs: list[Run]) -> Run:
@@ -180,7 +191,7 @@ def compare(
         for rtt in args.rtts.split(","):
             index.ask(f"/_config?rtt_ms={rtt}&pep658={int(not ranges)}")
             found = measure(tools, index, case, args.rounds, room)
-            for tool in tools[1:]:
+            for tool in (each for each in tools[1:] if (each.name, "warm") in found):
                 for mode in ("cold", "warm"):
                     ours, peer = found["dpip", mode], found[tool.name, mode]
                     what = f"{case}, {how}, {mode}, {rtt} ms"
