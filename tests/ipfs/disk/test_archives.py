@@ -13,7 +13,7 @@ from dpip.ipfs.archive import encoders
 from dpip.ipfs.cid import CID
 from dpip.ipfs.disk import hot
 from dpip.ipfs.disk.archives import Archives
-from dpip.ipfs.errors import HashMismatch, NotFound
+from dpip.ipfs.errors import HashMismatch, InvalidArgument, NotFound
 from dpip.ipfs.importer import FileHasher
 
 WHEEL, SDIST = made.wheel(), made.sdist()
@@ -95,6 +95,20 @@ def test_wrong_bytes_are_refused(archives: Archives, tmp_path: Path) -> None:
         archives.add(tmp_path / "wrong", "0" * 64, "wrong.whl")
     assert list(archives.listing()) == []
     assert list((tmp_path / "blocks" / "arriving").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../escape.whl", "a/b.whl", "a\\b.whl", ".hidden", "", "a\0b"])
+def test_names_that_are_paths_are_refused(archives: Archives, tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_bytes(WHEEL)
+    with pytest.raises(InvalidArgument):
+        archives.add(tmp_path / "file", hashlib.sha256(WHEEL).hexdigest(), name)
+
+
+@pytest.mark.parametrize("sha256", ["", "..", "zz" * 32, "AB" * 32, "ab"])
+def test_what_is_no_sha256_is_not_there(archives: Archives, sha256: str) -> None:
+    assert archives.find(sha256) is None
+    with pytest.raises(NotFound):
+        archives.open(sha256)
 
 
 def test_an_unknown_archive_is_not_found(archives: Archives) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import re
 import tempfile
 import threading
 from contextlib import contextmanager
@@ -22,9 +23,10 @@ from typing import TYPE_CHECKING
 
 from ..archive import published, rebuild
 from ..archive.importer import take_apart
+from ..archive.parallel import threads
 from ..cid import CID, RAW
 from ..dag import children
-from ..errors import HashMismatch, InvalidArchive, NotFound
+from ..errors import HashMismatch, InvalidArchive, InvalidArgument, NotFound
 from .index import mapped
 from .journal import Added, Removed
 from .packs import sync_folder
@@ -46,6 +48,8 @@ PIN = "archive"
 SHA256_HEX = 64
 NOTE = 20
 """Seconds within which a second use is not worth noting."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FILENAME = re.compile(r"[^./\\\0][^/\\\0]{0,254}")
 FIELDS = "id, sha256, filename, size, root, profile, recipe, used"
 
 
@@ -79,7 +83,7 @@ class Archives:
 
     def find(self, sha256: str) -> Archive | None:
         """Return what is known of an archive, or None."""
-        return self._one("sha256", bytes.fromhex(sha256))
+        return self._one("sha256", bytes.fromhex(sha256)) if _SHA256.fullmatch(sha256) else None
 
     def named(self, filename: str) -> Archive | None:
         """Return the newest archive of that file name, or None."""
@@ -124,9 +128,12 @@ class Archives:
     ) -> Archive:
         """Take in the archive at `source`; the file there is copied, or used if it is in place.
 
-        Raises HashMismatch if it is not `sha256`. Adding it again only pins it again. `search`
+        Raises HashMismatch if it is not `sha256`, InvalidArgument for a name that is a path.
+        Adding it again only pins it again. `search`
         carries what is known of a producer's encoders from one archive to the next.
         """
+        if not _SHA256.fullmatch(sha256) or not _FILENAME.fullmatch(filename):
+            raise InvalidArgument(f"not a sha256 and the name of a file: {sha256!r}, {filename!r}")
         known = self.find(sha256)
         if known is None or (known.recipe is None and not self.whole(known).exists()):
             path = self._place(source, sha256, filename)
@@ -209,13 +216,15 @@ class Archives:
     def _import(self, path: Path, sha256: str, filename: str, search: Search | None) -> Archive:
         data, proved = view(path), Proved(self.store.index)
         with Batch(self.store) as batch:
-            file = published.publish(data)
-            for node in file.file.nodes:
-                batch.add(node)
+            publishing = threads().submit(published.publish, data)
             try:
                 recipe = take_apart(data, batch.add, search=search, proved=proved).cid
             except InvalidArchive:
                 recipe = None
+            finally:
+                file = publishing.result()
+            for node in file.file.nodes:
+                batch.add(node)
         with self.store.index.write() as db:
             proved.write(db)
             line = _line(sha256, filename, file, recipe)

@@ -17,8 +17,9 @@ from .store import forget
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
 
-    from .archives import Archives
+    from .archives import Archive, Archives
 
 GRACE = 3600.0
 STEP = 2000
@@ -56,12 +57,7 @@ def collect(
     before = int(store.clock() - grace)
     marks = Marks(store, ignored)
     marks.update()
-    for archive in list(archives.listing()):
-        if archive.root.multihash in marks.seen:
-            continue
-        if archive.used > before:
-            marks.keep(archive.root)
-            continue
+    for archive in _unreached(archives, marks, before):
         result.archives += 1
         if not dry_run:
             _remove(archives, archive.sha256, marks)
@@ -72,6 +68,17 @@ def collect(
             last = _step(db, marks, before, last, result=result, dry_run=dry_run)
     result.missing = len(marks.missing)
     return result
+
+
+def _unreached(archives: Archives, marks: Marks, before: int) -> Iterator[Archive]:
+    """Yield the archives that no pin reaches; those used since `before` count as pinned."""
+    for archive in list(archives.listing()):
+        if archive.root.multihash in marks.seen:
+            continue
+        if archive.used > before:
+            marks.keep(archive.root)
+        else:
+            yield archive
 
 
 def _remove(archives: Archives, sha256: str, marks: Marks) -> None:

@@ -64,6 +64,15 @@ def _packs(store: DiskBlockstore) -> list[tuple[int, int, float]]:
     ).fetchall()
 
 
+@dataclass(frozen=True, slots=True)
+class _Moving:
+    """A frame to be written again: as it is, if `frame` says which; else as a new one."""
+
+    data: bytes
+    frame: int | None
+    touched: int
+
+
 def _move(store: DiskBlockstore, pack: int) -> int | None:
     """Move the next frames out of a pack; return the bytes written, None if none is left."""
     with store.index.write() as db:
@@ -77,29 +86,32 @@ def _move(store: DiskBlockstore, pack: int) -> int | None:
         (last,) = db.execute("SELECT MAX(id) FROM packs").fetchone()
         if last == pack:
             db.execute("INSERT INTO packs (size) VALUES (0)")
-        moved: list[tuple[int, int | None]] = []
-        data: list[bytes] = []
-        taken = 0
-        for number, at, length, plain, wanted, touched in rows:
-            if taken >= STEP:
+        moving: list[_Moving] = []
+        for row in rows:
+            moving += _rewritten(store, db, pack, row)
+            if sum(len(one.data) for one in moving) >= STEP:
                 break
-            taken += length
-            old = store.packs.read(pack, at, length)
-            again = _without_unwanted(db, number, old) if wanted < plain else None
-            new = [old] if again is None else [frames.encode(group) for group in groups(again)]
-            moved += [(number, None if again is None else touched)] * len(new)
-            data += new
-            if again is not None:
-                db.execute("DELETE FROM frames WHERE id = ?", (number,))
-        for (number, touched), frame, place in zip(
-            moved, data, store.packs.append(db, data), strict=True
-        ):
-            if touched is None:
-                where = (*place, number)
-                db.execute("UPDATE frames SET pack = ?, at = ? WHERE id = ?", where)
+        places = store.packs.append(db, [one.data for one in moving])
+        for one, place in zip(moving, places, strict=True):
+            if one.frame is None:
+                record(db, place, frames.decode(one.data), one.touched)
             else:
-                record(db, place, frames.decode(frame), touched)
-        return sum(map(len, data))
+                where = (*place, one.frame)
+                db.execute("UPDATE frames SET pack = ?, at = ? WHERE id = ?", where)
+        return sum(len(one.data) for one in moving)
+
+
+def _rewritten(
+    store: DiskBlockstore, db: sqlite3.Connection, pack: int, row: tuple[int, ...]
+) -> list[_Moving]:
+    """Return what becomes of a frame: itself, or new frames of the blocks still wanted."""
+    number, at, length, plain, wanted, touched = row
+    old = store.packs.read(pack, at, length)
+    blocks = _without_unwanted(db, number, old) if wanted < plain else None
+    if blocks is None:
+        return [_Moving(old, number, touched)]
+    db.execute("DELETE FROM frames WHERE id = ?", (number,))
+    return [_Moving(frames.encode(group), None, touched) for group in groups(blocks)]
 
 
 def _without_unwanted(db: sqlite3.Connection, number: int, data: bytes) -> list[Block] | None:
