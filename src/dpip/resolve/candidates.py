@@ -53,6 +53,8 @@ class Candidates:
             request.resolution == "lowest-direct"
             and any(each.requirement.name == self.name for each in request.requirements)
         )
+        self.read: Versions = 0
+        """Versions whose metadata was read."""
         self._usable: dict[int, list[CandidateFile] | Unusable] = {}
         self._records: dict[Versions, tuple[Dependencies, CandidateFile]] = {}
 
@@ -158,6 +160,7 @@ class Candidates:
             self._usable[number] = reason
             return reason
         self._records[1 << number] = record, file
+        self.read |= 1 << number
         return None
 
     def files(self, number: int) -> list[CandidateFile] | Unusable:

@@ -83,7 +83,8 @@ class _Foresight:
         if candidates is None:
             self.projects[key.name] = None
             return []
-        passed = 0
+        # What the search has tried and given up counts as passed over.
+        passed = (candidates.read & ~allowed).bit_count()
         for number in candidates.in_order(allowed):
             files = candidates.files(number)
             if isinstance(files, Unusable):
