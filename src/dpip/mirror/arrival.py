@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING
 
 from dpip.errors import DpipError
-from dpip.simple.repository import WholeFile
+from dpip.simple.repository import FileNotFound, WholeFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -68,14 +68,28 @@ class Arrival:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the file from its first byte; ends only when it is complete and right."""
-        part = self._outcome.path if isinstance(self._outcome, WholeFile) else self._part
-        assert part is not None, "chunks() before begun()"
-        descriptor = os.open(part, os.O_RDONLY)
+        descriptor = await self._open()
         try:
             async for chunk in self._from(descriptor):
                 yield chunk
         finally:
             os.close(descriptor)
+
+    async def _open(self) -> int:
+        """Open the part, or the whole file that it has become."""
+        while True:
+            changed, outcome = self._changed, self._outcome
+            if isinstance(outcome, DpipError):
+                raise outcome
+            path = self._part if outcome is None else outcome.path
+            assert path is not None, "chunks() before begun()"
+            try:
+                return os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                if outcome is not None:
+                    raise FileNotFound("the file was removed as it came in") from None
+            # The part is renamed a moment before the outcome is told.
+            await changed.wait()
 
     async def _from(self, descriptor: int) -> AsyncIterator[bytes]:
         position = 0
