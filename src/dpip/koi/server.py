@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .intake import Intake
@@ -17,22 +18,24 @@ from .protocol.consts import BROADCAST_EVENTS_PATH, PREFIX
 from .responder import REQUESTS, Broadcast, Reply, Responder
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 
     from .node import NodeInterface
 
-    Scope = Mapping[str, Any]
-    Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-    Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 T = TypeVar("T")
 
 LARGEST_BODY = 16 << 20
 MOST_AT_ONCE = 256
+BODY_SECONDS = 30.0
 
 NOT_FOUND = Reply(404, b'{"detail":"Not Found"}')
 WRONG_METHOD = Reply(405, b'{"detail":"Method Not Allowed"}', {"allow": "POST"})
 ONLY_READ = Reply(405, WRONG_METHOD.body, {"allow": "GET, HEAD"})
+TOO_SLOW = Reply(408, b'{"detail":"the body did not arrive in time"}')
 TOO_LARGE = Reply(413, b'{"detail":"the body is too large"}')
 BUSY = Reply(503, b'{"detail":"too many requests at once"}', {"retry-after": "1"})
 
@@ -84,16 +87,9 @@ class App:
             self._readers = None
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._running >= MOST_AT_ONCE:
-            await self._send(send, BUSY)
-            return
-        self._running += 1
-        try:
-            reply = await self._route(scope, receive)
-            if reply is not None:
-                await self._send(send, reply)
-        finally:
-            self._running -= 1
+        reply = await self._route(scope, receive)
+        if reply is not None:
+            await self._send(send, reply)
 
     async def _route(self, scope: Scope, receive: Receive) -> Reply | None:
         path: str = scope["path"].removeprefix(scope.get("root_path") or "\0")
@@ -112,11 +108,24 @@ class App:
         declared = _header(scope, "content-length")
         if declared.isdigit() and int(declared) > LARGEST_BODY:
             return TOO_LARGE
-        body = await _read(receive)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _read(receive)
+        except TimeoutError:
+            return TOO_SLOW
         if body is None:
             return None
         if len(body) > LARGEST_BODY:
             return TOO_LARGE
+        if self._running >= MOST_AT_ONCE:
+            return BUSY
+        self._running += 1
+        try:
+            return await self._work(path, scope, body)
+        finally:
+            self._running -= 1
+
+    async def _work(self, path: str, scope: Scope, body: bytes) -> Reply:
         if path == BROADCAST_EVENTS_PATH:
             return await self._intake.submit(Broadcast(body, _header(scope, SEQUENCE_HEADER)))
         received = _header(scope, RECEIVED_HEADER)
@@ -152,6 +161,22 @@ JSON = "application/json"
 def app(node: NodeInterface, *, prefix: str = PREFIX, lifespan: bool = True) -> App:
     """Return the ASGI app of a node. `lifespan=False`: the caller starts and stops the node."""
     return App(node, prefix=prefix, lifespan=lifespan)
+
+
+@asynccontextmanager
+async def running(node: NodeInterface) -> AsyncIterator[App]:
+    """Start a node inside a running event loop, give its app for mounting, stop it after.
+
+    For programs that have a server of their own; nothing here blocks the loop.
+    """
+    loop = asyncio.get_running_loop()
+    application = App(node, lifespan=False)
+    await loop.run_in_executor(None, node.start)
+    try:
+        yield application
+    finally:
+        await loop.run_in_executor(None, application.close)
+        await loop.run_in_executor(None, node.stop)
 
 
 def serve(node: NodeInterface, *, host: str = "127.0.0.1", port: int = 8000) -> None:

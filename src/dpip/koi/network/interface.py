@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LONGEST_SPAN = 200
+START_PAUSE = 0.3
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +82,14 @@ class NetworkInterface:
     def start(self) -> None:
         """Deliver what an earlier run left, and introduce this node if it knows nobody."""
         self.delivery.wake_all()
+        self.runner.spawn(self._prepare())
         if self.contact is not None and not self.graph.get_neighbors():
             self.runner.spawn(introduce(self.contact, self.caller, self.runner))
+
+    async def _prepare(self) -> None:
+        """Load the HTTP client, but let the node answer its first requests before."""
+        await self.runner.sleep(START_PAUSE)
+        await self.transport.prepare()
 
     def stop(self, timeout: float = 2.0) -> None:
         """Deliver for at most `timeout` seconds more; the rest stays queued."""

@@ -37,6 +37,10 @@ class Transport(Protocol):
         """POST the body, or GET if it is None; `seconds` bounds everything."""
         ...
 
+    async def prepare(self) -> None:
+        """Load what the first request would otherwise wait for."""
+        ...
+
     async def close(self) -> None:
         """Let go of all connections."""
         ...
@@ -76,6 +80,10 @@ class HttpTransport:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             cause = str(error) or type(error).__name__
             raise UnreachablePeer(f"{url}: {cause}") from None
+
+    async def prepare(self) -> None:
+        """Import the HTTP client."""
+        self._opened()
 
     def _opened(self) -> Any:
         if self._session is None:

@@ -69,6 +69,9 @@ class FakeNetwork:
             raise UnreachablePeer(f"{url}: the answer was lost (on purpose)")
         return answer
 
+    async def prepare(self) -> None:
+        """There is nothing to load."""
+
     async def close(self) -> None:
         """Nothing is open."""
 
