@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-IN_MEMORY = 8 * 2**20
+IN_MEMORY = 2 * 2**20
 """Most bytes that a spool keeps in memory."""
 
 
