@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 
 import pytest
+from tests import peers
 from tests.ipfs.archive import made
 
 from dpip.ipfs.archive import encoders
@@ -19,7 +20,7 @@ TEXT = memoryview(made.text(1, 400_000))
 def test_every_encoder_writes_deflate_and_the_same_twice(encoder: encoders.Encoder) -> None:
     stream = b"".join(encoder.encode(TEXT))
     if not stream:
-        pytest.skip("peer missing: GNU gzip")
+        peers.absent("gnu-gzip", "install GNU gzip")
     assert zlib.decompress(stream, -15) == TEXT
     assert reproduces(encoder, TEXT, memoryview(stream))
     assert not reproduces(encoder, TEXT, memoryview(stream + b"x"))
@@ -37,7 +38,7 @@ def test_the_search_finds_what_zlib_wrote(level: int) -> None:
 
 def test_the_search_finds_what_gnu_gzip_wrote() -> None:
     if encoders._gnu_gzip() is None:
-        pytest.skip("peer missing: GNU gzip")
+        peers.absent("gnu-gzip", "install GNU gzip")
     program = shutil.which("gzip")
     assert program is not None
     packed = subprocess.run(
