@@ -9,6 +9,7 @@ Each command module has `add_arguments(parser)` and `run(args) -> int`; commands
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -81,9 +82,23 @@ def _run(name: str, argv: list[str]) -> int:
     module = importlib.import_module(module_name)
     if name in RAW_COMMANDS:
         return int(module.run_raw(argv))
-    parser = argparse.ArgumentParser(prog=f"dpip {name}", description=summary)
+
+    def formatter(prog: str) -> argparse.HelpFormatter:
+        # With a width given, argparse does not import what it takes to find it out.
+        return argparse.HelpFormatter(prog, width=_columns())
+
+    parser = argparse.ArgumentParser(
+        prog=f"dpip {name}", description=summary, formatter_class=formatter
+    )
     module.add_arguments(parser)
     return int(module.run(parser.parse_args(argv)))
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size().columns - 2
+    except OSError:
+        return 78
 
 
 def usage() -> str:
