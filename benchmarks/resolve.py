@@ -37,6 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("DPIP_BENCH_DATA") or ROOT.parent / "shared" / "bench") / "resolve"
 PEERS = Path(os.environ.get("DPIP_PEERS") or ROOT / ".peers")
 CASES = ("trio", "boto3", "tensorflow", "jupyter", "airflow")
+INTERPRETER = os.environ.get("DPIP_BENCH_PYTHON") or sys.executable
 PYTHON = "3.12"
 """The recording is of CPython 3.12 on Linux."""
 
@@ -70,7 +71,7 @@ def peers(names: list[str]) -> list[Tool]:
         "uv": (
             f"{PEERS}/uv/bin/uv", "pip", "compile", "-q", "--no-config", "--no-python-downloads",
             # An interpreter that is there: without one uv searches, which takes half a second.
-            "--python", sys.executable, "--python-version", PYTHON, "--cache-dir", "{cache}",
+            "--python", INTERPRETER, "--python-version", PYTHON, "--cache-dir", "{cache}",
             "--index-url", "{index}", "{req}", "-o", "{out}.txt",
         ),
         "pip": (
