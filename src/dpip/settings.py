@@ -22,6 +22,8 @@ DEFAULT_INDEX: tuple[str, ...] = ()
 """The published indexes that a fresh dpip follows: whoever distributes it fills this in."""
 ENVIRONMENT_PREFIX = "DPIP_"
 CONFIG_NAME = "config.toml"
+MIRROR_NAME = "mirror.toml"
+"""In a home that is a mirror: what it keeps, see `dpip.mirror.selection`."""
 
 
 def default_home() -> Path:

@@ -60,8 +60,7 @@ class FakeIndex:
         if name not in self.pages:
             raise ProjectNotFound(name)
         page = self.pages[name]
-        etag = f'"{hash(page.files)}"' if not page.files else f'"{len(page.files)}-{page.status}"'
-        validators = Validators(etag=etag)
+        validators = Validators(etag=f'"{hash(repr(page))}"')
         return Fetched(None if known == validators else page, validators)
 
     async def projects(self) -> AsyncIterator[ProjectEntry]:
@@ -69,7 +68,7 @@ class FakeIndex:
         if self.down:
             raise UpstreamUnavailable("the index is down")
         for name in sorted(self.pages):
-            yield ProjectEntry(name)
+            yield ProjectEntry(name, self.pages[name].last_serial)
 
     @contextlib.asynccontextmanager
     async def open_file(

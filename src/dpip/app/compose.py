@@ -37,6 +37,7 @@ from dpip.mirror.repository import Pages
 from dpip.mirror.sources import PRIVATE, Sources
 from dpip.mirror.store import ARCHIVES, BLOCKS, Remake
 from dpip.mirror.uploads import PrivateUploads, with_private
+from dpip.settings import MIRROR_NAME
 from dpip.simple.integrity import IntegrityApplication
 from dpip.simple.render import render
 from dpip.simple.routing import DEFAULT_SOURCE
@@ -139,10 +140,10 @@ def build(settings: Settings) -> Node:
     following = follow(settings, leaves)
     indexes: dict[str, Upstream] = {}
     files_of: FileSource = ByHost(upstream, indexes)
-    default: PageSource = upstream
+    default = _followed(settings, upstream, catalog)
     if following.indexes:
         files_of = ByScheme(files_of, following.indexes[0])
-        default = Ordered([*following.indexes, upstream])
+        default = Ordered([*following.indexes, default])
 
     def pages_of(source: str) -> Pages:
         return _pages(settings, source, default=default, indexes=indexes, private=private,
@@ -207,6 +208,18 @@ def build(settings: Settings) -> Node:
         blocks=blocks,
         following=following,
     )
+
+
+def _followed(settings: Settings, upstream: ConfiguredUpstream, catalog: Catalog) -> PageSource:
+    """Return the upstream as the home's mirror sees it, or as it is where there is none."""
+    if not (settings.home / MIRROR_NAME).is_file():
+        return upstream
+    # Rules need half of `packaging`, which a node without a mirror starts without.
+    from dpip.app.mirroring import LiveScope
+    from dpip.mirror.selected import Selected
+    from dpip.mirror.worklist import Worklist
+
+    return Selected(upstream, LiveScope(settings.home, Worklist(catalog)), catalog)
 
 
 def _pages(

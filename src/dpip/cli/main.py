@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("dpip.cli.run", "run a package tool (uv, pdm, …) through the node: dpip run -- CMD"),
     "node": ("dpip.cli.node", "run, start, stop or inspect the node"),
     "doctor": ("dpip.cli.doctor", "show what would bypass the node"),
+    "mirror": ("dpip.cli.mirror", "follow an upstream, filtered or whole"),
     "pin": ("dpip.cli.pin", "say what garbage collection must keep"),
     "gc": ("dpip.cli.gc", "give back the room of what no pin keeps"),
     "fsck": ("dpip.cli.fsck", "check the content store, and repair it"),

@@ -66,6 +66,14 @@ class Arrival:
             raise self._outcome
         return self._outcome
 
+    async def finished(self) -> WholeFile:
+        """Wait for the checked file; raises what went wrong."""
+        while self._outcome is None:
+            await self._changed.wait()
+        if isinstance(self._outcome, DpipError):
+            raise self._outcome
+        return self._outcome
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the file from its first byte; ends only when it is complete and right."""
         descriptor = await self._open()

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dpip.errors import HomeNotWritable
-from dpip.mirror import schema
+from dpip.mirror import schema, tombstones
+from dpip.mirror.tombstones import Reason
 from dpip.mirror.writer import Writer, from_sqlite
 from dpip.simple.repository import StoredPage
 from dpip.simple.routing import DEFAULT_SOURCE
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
     from pathlib import Path
+
+    from dpip.mirror.tombstones import Said, Tombstone
+    from dpip.mirror.writer import Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +144,13 @@ class Catalog:
         return [(row[0], row[1], row[2]) for row in rows]
 
     def put_page(
-        self, record: PageRecord, page: StoredPage, files: Iterable[FileRecord]
+        self,
+        record: PageRecord,
+        page: StoredPage,
+        files: Iterable[FileRecord],
+        said: Said | None = None,
     ) -> Future[None]:
-        """Replace a page and its files in one transaction.
+        """Replace a page and its files in one transaction, with tombstones for what went.
 
         Files that the page no longer lists stay known, because lock files may name them.
         """
@@ -154,20 +162,36 @@ class Catalog:
                 "REPLACE INTO pages (name, etag, serial, html_gzip, json_gzip) VALUES (?,?,?,?,?)",
                 (page.name, page.etag, page.last_serial, page.html_gzip, page.json_gzip),
             )
-            connection.execute("UPDATE files SET listed=0 WHERE project=?", (record.name,))
+            before = _unlist(connection, record.name)
             connection.executemany(_UPSERT_FILE, rows)
+            hidden = record.status == "quarantined"
+            tombstones.settle(
+                connection,
+                record.name,
+                before,
+                (row[1] for row in rows),
+                said or {},
+                now=record.confirmed_at,
+                otherwise=Reason.QUARANTINED if hidden else Reason.DELETED,
+            )
             connection.execute(_CHANGED, (record.name,))
 
         return self._writer.submit(write)
 
-    def put_record(self, record: PageRecord) -> Future[None]:
-        """Note a confirmation (304), or an absence: then the stored page is dropped."""
+    def put_record(
+        self, record: PageRecord, *, reason: Reason = Reason.DELETED, detail: str = ""
+    ) -> Future[None]:
+        """Note a confirmation (304), or an absence and its reason: then the page is dropped."""
 
         def write(connection: sqlite3.Connection) -> None:
             _write_record(connection, record)
             if record.absent:
                 connection.execute("DELETE FROM pages WHERE name=?", (record.name,))
-                connection.execute("UPDATE files SET listed=0 WHERE project=?", (record.name,))
+                before = _unlist(connection, record.name)
+                said: Said = dict.fromkeys(before, (reason, detail))
+                tombstones.settle(
+                    connection, record.name, before, (), said, now=record.confirmed_at
+                )
                 connection.execute(_CHANGED, (record.name,))
 
         return self._writer.submit(write)
@@ -295,6 +319,24 @@ class Catalog:
         """Take a row out of the routing table."""
         return self._execute("DELETE FROM routes WHERE pattern=?", (pattern,))
 
+    def tombstones(self, project: str) -> list[Tombstone]:
+        """Return what is known of a project's files that are gone, or yanked."""
+        rows = self._all(
+            "SELECT project, filename, key, reason, detail, since FROM tombstones WHERE project=?",
+            project,
+        )
+        return [tombstones.from_row(row) for row in rows]
+
+    # Tables of neighbours
+
+    def write(self, work: Write) -> Future[None]:
+        """Queue a write to a table that another module keeps here; see `Writer.submit`."""
+        return self._writer.submit(work)
+
+    def read(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a question about such a table."""
+        return self._all(query, *values)
+
     # Counts
 
     def counts(self) -> dict[str, int]:
@@ -328,6 +370,15 @@ ON CONFLICT (key, filename) DO UPDATE SET project=excluded.project, url=excluded
   sha256=coalesce(excluded.sha256, sha256), size=coalesce(excluded.size, size),
   metadata_sha256=excluded.metadata_sha256, sidecar=excluded.sidecar, listed=1
 """
+
+
+def _unlist(connection: sqlite3.Connection, project: str) -> dict[str, str]:
+    """Take a project's files off its page; return those that were on it: name to key."""
+    listed = connection.execute(
+        "SELECT filename, key FROM files WHERE project=? AND listed=1", (project,)
+    ).fetchall()
+    connection.execute("UPDATE files SET listed=0 WHERE project=? AND listed=1", (project,))
+    return dict(listed)
 
 
 def _run(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from dpip.errors import DpipError
 from dpip.mirror.catalog import PageRecord
-from dpip.mirror.listing import servable, to_records
 from dpip.mirror.memory import PageMemory
+from dpip.mirror.recording import record_page
 from dpip.mirror.refresh import Due, Known, Policy, due, is_older
 from dpip.simple.model import ProjectEntry
 from dpip.simple.repository import ProjectNotFound, StoredPage, UpstreamUnavailable
@@ -229,21 +229,9 @@ class Pages:
         return page
 
     async def _render_new(self, name: str, fetched: Fetched, now: float) -> StoredPage:
-        assert fetched.project is not None, "an unchanged page is not rendered"
-        project = servable(dataclasses.replace(fetched.project, name=name), self._catalog)
-        records = to_records(project)
-        page = await asyncio.to_thread(self._render, project)
-        record = PageRecord(
-            name=name,
-            confirmed_at=now,
-            etag=fetched.validators.etag,
-            last_modified=fetched.validators.last_modified,
-            serial=project.last_serial,
-            status=project.status,
-            source=self._source,
+        return await record_page(
+            self._catalog, self._render, name, fetched, source=self._source, now=now
         )
-        await asyncio.wrap_future(self._catalog.put_page(record, page, records))
-        return page
 
 
 def _refuse_older(name: str, before: PageRecord | None, project: Project | None) -> None:

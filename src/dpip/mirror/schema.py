@@ -17,32 +17,47 @@ from dpip.errors import DpipError, HomeNotWritable
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = 1
-TABLES = ("projects", "pages", "files", "archives", "metadata", "changes", "routes")
+VERSION = 2
+TABLES = (
+    "projects", "pages", "files", "archives", "metadata", "changes", "routes",
+    "tombstones", "followed", "marks",
+)  # fmt: skip
 
 _DDL = """
-CREATE TABLE projects (
+CREATE TABLE IF NOT EXISTS projects (
   name TEXT PRIMARY KEY, absent INTEGER NOT NULL, confirmed_at REAL NOT NULL,
   etag TEXT, last_modified TEXT, serial INTEGER, status TEXT NOT NULL,
   source TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE pages (
+CREATE TABLE IF NOT EXISTS pages (
   name TEXT PRIMARY KEY, etag TEXT NOT NULL, serial INTEGER,
   html_gzip BLOB NOT NULL, json_gzip BLOB NOT NULL
 );
-CREATE TABLE files (
+CREATE TABLE IF NOT EXISTS files (
   key TEXT NOT NULL, filename TEXT NOT NULL, project TEXT NOT NULL, sha256 TEXT, size INTEGER,
   url TEXT NOT NULL, metadata_sha256 TEXT, sidecar INTEGER NOT NULL, listed INTEGER NOT NULL,
   PRIMARY KEY (key, filename)
 ) WITHOUT ROWID;
-CREATE INDEX files_by_project ON files (project);
-CREATE TABLE archives (
+CREATE INDEX IF NOT EXISTS files_by_project ON files (project);
+CREATE TABLE IF NOT EXISTS archives (
   sha256 TEXT PRIMARY KEY, filename TEXT NOT NULL, size INTEGER NOT NULL, cid TEXT,
   origin TEXT NOT NULL, stored_at REAL NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE metadata (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL);
-CREATE TABLE changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
-CREATE TABLE routes (pattern TEXT PRIMARY KEY, source TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS metadata (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS changes (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE
+);
+CREATE TABLE IF NOT EXISTS routes (pattern TEXT PRIMARY KEY, source TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tombstones (
+  project TEXT NOT NULL, filename TEXT NOT NULL, key TEXT NOT NULL, reason TEXT NOT NULL,
+  detail TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (project, filename)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS followed (
+  name TEXT PRIMARY KEY, serial INTEGER, checked_at REAL NOT NULL, listed INTEGER NOT NULL,
+  due_at REAL, failures INTEGER NOT NULL, problem TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS followed_due ON followed (due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS marks (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -99,13 +114,13 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            epoch = secrets.randbelow(2**31)
+        if version < VERSION:
+            # Versions so far only add tables; a home of an earlier one gains those it lacks.
+            epoch = f"PRAGMA application_id={secrets.randbelow(2**31)};" if version == 0 else ""
             connection.executescript(
-                f"BEGIN; {_DDL} PRAGMA application_id={epoch}; PRAGMA user_version={VERSION};"
-                " COMMIT;"
+                f"BEGIN; {_DDL} {epoch} PRAGMA user_version={VERSION}; COMMIT;"
             )
-        elif version > VERSION:
+        if version > VERSION:
             raise CatalogTooNew(f"{path} has schema {version}; this dpip knows {VERSION}")
         for table in TABLES:
             connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()

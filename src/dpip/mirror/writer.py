@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Write = Callable[[sqlite3.Connection], None]
+    """Runs inside a transaction of the writer thread."""
 
 BATCH = 256
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dpip.simple import html_codec, json_codec
@@ -24,7 +24,7 @@ from dpip.simple.root import HtmlListReader, JsonListReader, ListReader
 from dpip.simple.transport import Transport, body, without_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     import aiohttp
 
@@ -46,10 +46,14 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An answer to a conditional request; `project` is None where nothing has changed."""
+    """An answer to a conditional request; `project` is None where nothing has changed.
+
+    `left_out` names files that a filter took off the page, each with the reason.
+    """
 
     project: Project | None
     validators: Validators
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,240 @@
+"""What `dpip mirror` works with: the mirror's configuration, and a sync built on a home.
+
+`<home>/mirror.toml` says what the mirror keeps; see `mirror.selection`. A home without one is
+no mirror: its node passes everything through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dpip.app.configured import ConfiguredUpstream
+from dpip.app.pip_settings import index_url
+from dpip.errors import AlreadyRunning, DpipError, HomeNotWritable, UsageError
+from dpip.mirror.archives import Archives
+from dpip.mirror.catalog import Catalog
+from dpip.mirror.ingest import Ingest
+from dpip.mirror.private import Private
+from dpip.mirror.scope import Scope, decode_closure, encode_closure, fingerprint
+from dpip.mirror.selection import read_selection
+from dpip.mirror.sync import Limits, Sync
+from dpip.mirror.uploads import with_private
+from dpip.mirror.worklist import Worklist
+from dpip.settings import MIRROR_NAME
+from dpip.simple.routing import DEFAULT_SOURCE, Routes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from dpip.mirror.coverage import Coverage
+    from dpip.mirror.scope import Closure, FindClosure
+    from dpip.mirror.selection import Selection
+    from dpip.mirror.sync import Round
+    from dpip.settings import Settings
+
+LOCK = "mirror.lock"
+CLOSURE = "closure"
+"""Mark: the closure that was found last."""
+
+
+class NoMirror(DpipError):
+    """The home has no mirror configuration."""
+
+    slug = "no-mirror"
+    exit_code = 2
+    default_hint = "make one: `dpip mirror init`"
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A mirror's configuration as read: the table, the texts of its requirements files."""
+
+    selection: Selection
+    table: dict[str, Any]
+    texts: tuple[str, ...]
+
+
+def read(home: Path) -> Configured:
+    """Return the configuration of a home. Raises NoMirror, and UsageError naming the key."""
+    path = home / MIRROR_NAME
+    try:
+        whole = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise NoMirror(f"{home} is no mirror") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    table = whole.get("mirror")
+    if not isinstance(table, dict) or len(whole) != 1:
+        raise UsageError(f"{path}: there must be one table, [mirror]")
+    texts: list[str] = []
+
+    def read_text(name: str) -> str:
+        texts.append(_requirements(home / name))
+        return texts[-1]
+
+    return Configured(read_selection(table, read_text), table, tuple(texts))
+
+
+def _requirements(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"mirror: cannot read {path}: {error}") from None
+
+
+def write(home: Path, table: dict[str, Any]) -> Path:
+    """Check and write the configuration of a home, whole or not at all; return where it is.
+
+    Raises UsageError for a table that makes no sense, HomeNotWritable.
+    """
+    read_selection(table, lambda name: _requirements(home / name))
+    path = home / MIRROR_NAME
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+    temporary = path.with_suffix(".tmp")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(f"[mirror]\n{lines}", "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise HomeNotWritable(f"cannot write {path}: {error.strerror or error}") from None
+    return path
+
+
+def scope_of(configured: Configured, worklist: Worklist) -> Scope:
+    """Return what the mirror keeps, with the closure that was found last."""
+    found = worklist.mark(CLOSURE) if configured.selection.with_dependencies else None
+    return Scope(configured.selection, decode_closure(found) if found else {})
+
+
+class LiveScope:
+    """The scope of a home's mirror, read again when its file or its closure changes."""
+
+    def __init__(self, home: Path, worklist: Worklist) -> None:
+        self._home = home
+        self._worklist = worklist
+        self._seen: tuple[int, str | None] | None = None
+        self._scope: Scope | None = None
+
+    def __call__(self) -> Scope:
+        """Return the scope in force. Raises UsageError and NoMirror."""
+        try:
+            changed = (self._home / MIRROR_NAME).stat().st_mtime_ns
+        except OSError:
+            changed = 0
+        seen = (changed, self._worklist.mark(CLOSURE))
+        if self._scope is None or seen != self._seen:
+            self._scope = scope_of(read(self._home), self._worklist)
+            self._seen = seen
+        return self._scope
+
+
+@contextlib.contextmanager
+def only_sync(home: Path) -> Iterator[None]:
+    """Hold the right to sync a home. Raises AlreadyRunning, HomeNotWritable."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(home / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise AlreadyRunning(f"another sync already works on {home}", hint="let it end") from None
+    except OSError as error:
+        raise HomeNotWritable(f"cannot write {home}: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    settings: Settings,
+    *,
+    limits: Limits,
+    progress: Callable[[Round], object],
+    find_closure: FindClosure | None = None,
+) -> AsyncIterator[Sync]:
+    """Build the sync of a home, and close its parts in the end."""
+    configured = read(settings.home)
+    catalog = Catalog(settings.home / "catalog.sqlite3")
+    archives = Archives(settings.home / "archives")
+    worklist = Worklist(catalog)
+    upstream = ConfiguredUpstream(
+        lambda: settings.index_url or index_url(settings.url),
+        timeout=settings.upstream_timeout,
+        max_page_size=settings.max_page_size,
+    )
+    ingest = Ingest(
+        upstream=upstream,
+        archives=archives,
+        catalog=catalog,
+        now=time.time,
+        max_size=settings.max_file_size,
+    )
+    try:
+        scope, problems = await _with_closure(configured, worklist, find_closure)
+        sync = Sync(
+            upstream=upstream,
+            scope=scope,
+            rules=fingerprint(configured.table, configured.texts, scope.closure),
+            own=_own_names(settings.home, catalog),
+            catalog=catalog,
+            worklist=worklist,
+            archives=archives,
+            ingest=ingest,
+            now=time.time,
+            limits=limits,
+            progress=progress,
+        )
+        sync.round.problems += problems
+        yield sync
+    finally:
+        await ingest.close()
+        await upstream.aclose()
+        catalog.close()
+
+
+async def sync(
+    settings: Settings, *, limits: Limits, progress: Callable[[Round], object]
+) -> tuple[Round, Coverage]:
+    """Run one round; return what it did, and how complete the mirror is then."""
+    async with opened(settings, limits=limits, progress=progress) as work:
+        done = await work.run()
+        return done, work.coverage()
+
+
+async def _with_closure(
+    configured: Configured, worklist: Worklist, find_closure: FindClosure | None
+) -> tuple[Scope, list[str]]:
+    """Return the scope, its closure found anew if there is one to follow, and what failed.
+
+    Where there is no answer now, the closure that was found last stays in force.
+    """
+    selection = configured.selection
+    if not selection.with_dependencies or find_closure is None:
+        return scope_of(configured, worklist), []
+    try:
+        closure: Closure = await asyncio.to_thread(
+            find_closure, selection.roots, selection.pythons, selection.platforms
+        )
+    except DpipError as error:
+        return scope_of(configured, worklist), [f"dependencies: {error.message}"]
+    await asyncio.wrap_future(worklist.set_mark(CLOSURE, encode_closure(closure)))
+    return Scope(selection, closure), []
+
+
+def _own_names(home: Path, catalog: Catalog) -> Callable[[str], bool]:
+    """Return whether a name comes from this upstream: not private, not routed elsewhere."""
+    private = Private(home / "private.sqlite3")
+    try:
+        routes = Routes.from_patterns(with_private(catalog.routes(), private.names()))
+    finally:
+        private.close()
+    return lambda name: routes.source_of(name) == DEFAULT_SOURCE

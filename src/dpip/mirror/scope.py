@@ -1,0 +1,86 @@
+"""What a mirror keeps, decided: its rules, and the closure of its roots if it follows one.
+
+A file that a closure has chosen is kept whatever the rules about versions say, for the point
+of a closure is that it installs. A denied name stays out all the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from dpip.mirror.filters import Names
+
+if TYPE_CHECKING:
+    from dpip.mirror.filters import Excluded
+    from dpip.mirror.selection import Selection
+    from dpip.simple.model import Project
+
+Closure = Mapping[str, frozenset[str]]
+"""Normalized name to the files that a resolver chose for some Python and platform."""
+
+FindClosure = Callable[[Sequence[str], Sequence[str], Sequence[str]], Closure]
+"""From requirements, Pythons (such as "3.12") and platforms (such as "linux") to a closure.
+
+May take minutes: call it in a thread. Raises DpipError where there is no answer.
+"""
+_ANY = Names()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A selection with its closure."""
+
+    selection: Selection
+    closure: Closure = field(default_factory=dict)
+
+    def excludes(self, name: str) -> str | None:
+        """Return why a project is left out, or None if it is mirrored."""
+        reason = self.selection.filters.names.excludes(name)
+        if reason is None or reason.startswith("denied"):
+            return reason
+        return None if name in self.closure else reason
+
+    @property
+    def exact(self) -> frozenset[str] | None:
+        """All names, where they are a closed list, so that no root list is needed."""
+        names = self.selection.filters.names.exact
+        return None if names is None else names | self.closure.keys()
+
+    def left_out(self, project: Project) -> Excluded:
+        """Return the files of a page that the mirror does not keep, with reasons."""
+        reason = self.excludes(project.name)
+        if reason is not None:
+            return {file.filename: reason for file in project.files}
+        filters = replace(self.selection.filters, names=_ANY)
+        chosen = self.closure.get(project.name, frozenset())
+        excluded = filters.excludes(project)
+        return {name: why for name, why in excluded.items() if name not in chosen}
+
+    def select(self, project: Project) -> tuple[Project, Excluded]:
+        """Return the page as the mirror shows it, and what was left out."""
+        left_out = self.left_out(project)
+        if not left_out:
+            return project, left_out
+        kept = tuple(file for file in project.files if file.filename not in left_out)
+        return replace(project, files=kept), left_out
+
+
+def fingerprint(table: Mapping[str, object], texts: Sequence[str], closure: Closure) -> str:
+    """Return text that changes with the rules: configuration, requirements files, closure."""
+    files = {name: sorted(chosen) for name, chosen in sorted(closure.items())}
+    whole = json.dumps([table, list(texts), files], sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def encode_closure(closure: Closure) -> str:
+    """Return a closure as JSON."""
+    return json.dumps({name: sorted(files) for name, files in sorted(closure.items())})
+
+
+def decode_closure(text: str) -> Closure:
+    """Return the closure that `encode_closure` wrote."""
+    return {name: frozenset(files) for name, files in json.loads(text).items()}

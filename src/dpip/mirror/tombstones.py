@@ -1,0 +1,95 @@
+"""Why a file is not offered any more, or only to those who pin it.
+
+A tombstone is written in the transaction that changes a project's page, so that no moment
+exists in which a file has vanished without a reason. It goes away when the file is offered
+again.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping
+
+    from dpip.simple.model import Project
+
+
+class Reason(enum.StrEnum):
+    """What became of a file. A yanked one is still listed (PEP 592)."""
+
+    DELETED = "deleted"
+    YANKED = "yanked"
+    QUARANTINED = "quarantined"
+    FILTERED = "filtered"
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """One file that is gone; `since` is seconds since the epoch, `detail` for people."""
+
+    project: str
+    filename: str
+    key: str
+    reason: Reason
+    detail: str
+    since: float
+
+
+Said = dict[str, tuple[Reason, str]]
+"""File name to what its page, or a filter, says became of it, with a detail."""
+
+
+def said_of(project: Project, left_out: Mapping[str, str]) -> Said:
+    """Return what a page and the filter over it say: left out, quarantined, yanked."""
+    said: Said = {name: (Reason.FILTERED, why) for name, why in left_out.items()}
+    if project.status == "quarantined":
+        detail = project.status_reason or ""
+        return said | {f.filename: (Reason.QUARANTINED, detail) for f in project.files}
+    yanked = {f.filename: (Reason.YANKED, f.yanked) for f in project.files if f.yanked is not None}
+    return said | yanked
+
+
+def settle(
+    connection: sqlite3.Connection,
+    project: str,
+    before: Mapping[str, str],
+    after: Iterable[str],
+    said: Said,
+    *,
+    now: float,
+    otherwise: Reason = Reason.DELETED,
+) -> None:
+    """Write and remove tombstones for a page that changes, inside its transaction.
+
+    `before` maps the names of listed files to their keys, `after` names those listed now.
+    What vanished without a word vanished for the reason `otherwise`.
+    """
+    kept = set(after)
+    gone = {
+        filename: said.get(filename, (otherwise, ""))
+        for filename in before
+        if filename not in kept or filename in said
+    }
+    gone |= {name: said[name] for name in kept - before.keys() if name in said}
+    back = [(project, name) for name in kept if name not in said]
+    connection.executemany("DELETE FROM tombstones WHERE project=? AND filename=?", back)
+    connection.executemany(
+        "INSERT INTO tombstones (project, filename, key, reason, detail, since)"
+        " SELECT ?, ?, coalesce((SELECT key FROM files WHERE project=? AND filename=?), ''), ?,?,?"
+        " WHERE true ON CONFLICT (project, filename) DO UPDATE SET"
+        "  since=CASE WHEN reason=excluded.reason THEN since ELSE excluded.since END,"
+        "  reason=excluded.reason, detail=excluded.detail, key=excluded.key",
+        [
+            (project, name, project, name, reason, detail, now)
+            for name, (reason, detail) in gone.items()
+        ],
+    )
+
+
+def from_row(row: tuple[Any, ...]) -> Tombstone:
+    """Return the tombstone of a row: project, filename, key, reason, detail, since."""
+    return Tombstone(row[0], row[1], row[2], Reason(row[3]), row[4], row[5])

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+from tests.app.nodes import dpip, node
+from tests.simple.fixture_index import FixtureIndex, sdist, wheel
+
+JSON = "application/vnd.pypi.simple.v1+json"
+
+
+def upstream() -> FixtureIndex:
+    index = FixtureIndex()
+    index.add("flask", wheel("flask", "2.0"), wheel("flask", "3.0"), wheel("flask", "3.1"))
+    index.add("flask", sdist("flask", "3.1"))
+    index.add("other", wheel("other", "1.0"))
+    return index
+
+
+def mirror(home: Path, *words: str) -> tuple[int, dict[str, Any]]:
+    done = dpip("mirror", *words, "--home", str(home), "--json")
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def get(url: str) -> dict[str, Any]:
+    request = urllib.request.Request(url, headers={"Accept": JSON})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=30) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def test_a_filtered_mirror_serves_alone_what_it_keeps(tmp_path: Path) -> None:
+    with upstream() as index:
+        words = ["--allow", "Flask", "--latest", "2", "--no-sdists", "--index-url", index.url]
+        made = dpip("mirror", "init", "--home", str(tmp_path), *words)
+        assert made.returncode == 0, made.stderr
+        code, answer = mirror(tmp_path, "sync")
+        assert (code, answer["round"]["files"], answer["complete"]) == (0, 2, True)
+    code, answer = mirror(tmp_path, "status")
+    assert (code, answer["stored"], answer["missing"]) == (0, 2, 0)
+    with node(tmp_path) as served:
+        assert [row["name"] for row in get(served.simple)["projects"]] == ["flask"]
+        page = get(f"{served.simple}flask/")
+        names = [file["filename"] for file in page["files"]]
+        assert names == ["flask-3.0-py3-none-any.whl", "flask-3.1-py3-none-any.whl"]
+        for file in page["files"]:
+            url = urljoin(f"{served.simple}flask/", file["url"])
+            with urllib.request.urlopen(url, timeout=30) as body:
+                assert len(body.read()) == file["size"]
+
+
+def test_upstream_down_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    with upstream() as index:
+        dpip("mirror", "init", "--home", str(tmp_path), "--index-url", index.url)
+        assert mirror(tmp_path, "sync")[0] == 0
+        index.switches.status = 503
+        done = dpip("mirror", "sync", "--home", str(tmp_path))
+        assert done.returncode == 1
+        assert "503" in done.stderr
+        assert mirror(tmp_path, "status")[1]["stored"] == 5
+
+
+def test_a_home_that_is_no_mirror_says_so(tmp_path: Path) -> None:
+    done = dpip("mirror", "sync", "--home", str(tmp_path))
+    assert done.returncode == 2
+    assert "dpip mirror init" in done.stderr
+
+
+def test_rules_that_make_no_sense_are_not_written(tmp_path: Path) -> None:
+    done = dpip("mirror", "init", "--home", str(tmp_path), "--regex", "(")
+    assert done.returncode == 2
+    assert not (tmp_path / "mirror.toml").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_sync_goes_on_where_it_was(tmp_path: Path) -> None:
+    with FixtureIndex() as index:
+        for number in range(12):
+            index.add(f"p{number}", wheel(f"p{number}", "1.0", size=400_000))
+        index.switches.slow_piece = 0.05
+        dpip("mirror", "init", "--home", str(tmp_path), "--index-url", index.url)
+        command = [sys.executable, "-m", "dpip", "mirror", "sync", "--home", str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
+            deadline = time.monotonic() + 30
+            while not _arriving(tmp_path) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            running.kill()
+        asked = len(index.requests)
+        code, answer = mirror(tmp_path, "status")
+        assert code == 1
+        index.switches.slow_piece = 0
+        code, answer = mirror(tmp_path, "sync")
+        assert (code, answer["stored"], answer["files"]) == (0, 12, 12)
+        resumed = [r for r in index.requests[asked:] if "range" in r.headers]
+        assert resumed, "a part that had arrived is not fetched again"
+
+
+def _arriving(home: Path) -> bool:
+    """Say whether a part of a file is on disk already."""
+    return any(part.stat().st_size > 100_000 for part in home.glob("archives/arriving/*.part"))
