@@ -15,6 +15,7 @@ from dpip.mirror.follow import Pauses
 from dpip.mirror.scope import Scope, fingerprint
 from dpip.mirror.selection import read_selection
 from dpip.mirror.sync import Limits, Round, Sync
+from dpip.mirror.tombstones import of_project
 from dpip.mirror.worklist import Worklist
 from dpip.simple.model import Project
 from dpip.simple.repository import UpstreamInvalid, UpstreamUnavailable
@@ -65,7 +66,7 @@ class Follower:
         return sorted(file.filename for file in self.mirror.catalog.files(project))
 
     def gone(self, project: str) -> dict[str, str]:
-        return {t.filename: t.reason.value for t in self.mirror.catalog.tombstones(project)}
+        return {t.filename: t.reason.value for t in of_project(self.mirror.catalog, project)}
 
     def release(self, project: str, version: str, serial: int | None = None, **more: Any) -> None:
         index = self.mirror.index
@@ -159,7 +160,7 @@ def test_quarantine_and_yank(follower: Follower) -> None:
     assert b'"quarantined"' in page.json
     assert b".whl" not in page.json
     assert follower.gone("a") == {"a-1.0-py3-none-any.whl": "quarantined"}
-    [stone] = follower.mirror.catalog.tombstones("b")
+    [stone] = of_project(follower.mirror.catalog, "b")
     assert (stone.reason.value, stone.detail) == ("yanked", "bad")
     assert follower.listed("b")
 

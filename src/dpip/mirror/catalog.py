@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from dpip.mirror.tombstones import Said, Tombstone
+    from dpip.mirror.tombstones import Said
     from dpip.mirror.writer import Write
 
 
@@ -318,14 +318,6 @@ class Catalog:
     def drop_route(self, pattern: str) -> Future[None]:
         """Take a row out of the routing table."""
         return self._execute("DELETE FROM routes WHERE pattern=?", (pattern,))
-
-    def tombstones(self, project: str) -> list[Tombstone]:
-        """Return what is known of a project's files that are gone, or yanked."""
-        rows = self._all(
-            "SELECT project, filename, key, reason, detail, since FROM tombstones WHERE project=?",
-            project,
-        )
-        return [tombstones.from_row(row) for row in rows]
 
     # Tables of neighbours
 

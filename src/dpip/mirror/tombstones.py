@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping
 
+    from dpip.mirror.catalog import Catalog
     from dpip.simple.model import Project
 
 
@@ -90,6 +91,11 @@ def settle(
     )
 
 
-def from_row(row: tuple[Any, ...]) -> Tombstone:
-    """Return the tombstone of a row: project, filename, key, reason, detail, since."""
-    return Tombstone(row[0], row[1], row[2], Reason(row[3]), row[4], row[5])
+def of_project(catalog: Catalog, project: str) -> list[Tombstone]:
+    """Return what is known of a project's files that are gone, or yanked."""
+    rows = catalog.read(
+        "SELECT project, filename, key, reason, detail, since FROM tombstones"
+        " WHERE project=? ORDER BY filename",
+        project,
+    )
+    return [Tombstone(row[0], row[1], row[2], Reason(row[3]), *row[4:]) for row in rows]
