@@ -1,0 +1,128 @@
+"""What goes wrong with indexes and packages: a clear error, an exit code, nothing wrong kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.simple.fixture_index import FixtureIndex, sdist, wheel
+
+from dpip.cli import main
+from dpip.resolve import pages
+
+
+@pytest.fixture
+def index() -> Iterator[FixtureIndex]:
+    with FixtureIndex() as index:
+        index.add("app", wheel("app", "1.0", requires=["lib"]))
+        index.add("lib", wheel("lib", "2.0"))
+        yield index
+
+
+def resolve(index: FixtureIndex, tmp_path: Path, *words: str) -> int:
+    places = ["--index-url", index.url, "--cache-dir", str(tmp_path / "cache")]
+    return main.main(["resolve", *words, *places])
+
+
+def kept(tmp_path: Path) -> bytes:
+    files = (path for path in (tmp_path / "cache").rglob("*") if path.is_file())
+    return b"".join(path.read_bytes() for path in files)
+
+
+def test_a_page_beyond_all_bounds(
+    index: FixtureIndex,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(pages, "MAX_PAGE", 200)
+    assert resolve(index, tmp_path, "app") == 1
+    assert "larger than 200 bytes" in capsys.readouterr().err
+
+
+def test_garbage_for_a_page(
+    index: FixtureIndex, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index.switches.garbage_pages = True
+    assert resolve(index, tmp_path, "app") == 1
+    assert "/simple/app/" in capsys.readouterr().err
+    index.switches.garbage_pages = False
+    assert resolve(index, tmp_path, "app") == 0, "nothing of it was kept"
+
+
+def test_a_malformed_requirement_in_metadata_names_the_chain(
+    index: FixtureIndex, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index.projects["lib"] = [wheel("lib", "2.0", requires=["other >= what is this"])]
+    assert resolve(index, tmp_path, "app") == 1
+    said = capsys.readouterr().err
+    assert "app" in said
+    assert "lib" in said
+    assert "what is this" in said
+
+
+def test_metadata_of_another_project_names_the_chain(
+    index: FixtureIndex, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = wheel("other", "2.0")
+    index.projects["lib"] = [replace(other, filename="lib-2.0-py3-none-any.whl")]
+    assert resolve(index, tmp_path, "app") == 1
+    said = capsys.readouterr().err
+    assert "app" in said
+    assert "METADATA" in said
+
+
+def test_circular_extras_come_to_an_end(
+    index: FixtureIndex, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    requires = ['ring[b]; extra == "a"', 'ring[a]; extra == "b"', 'lib; extra == "a"']
+    index.add("ring", wheel("ring", "1.0", requires=requires))
+    assert resolve(index, tmp_path, "ring[b]") == 0
+    out = capsys.readouterr().out
+    assert "ring==1.0" in out
+    assert "lib==2.0" in out
+
+
+def test_a_failing_build_names_the_chain(
+    index: FixtureIndex, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.resolve.test_metadata import dynamic_sdist
+
+    index.add("src", dynamic_sdist(b"raise RuntimeError('no luck today')"))
+    index.add("top", wheel("top", "1.0", requires=["src"]))
+    assert resolve(index, tmp_path, "top") == 1
+    said = capsys.readouterr().err
+    assert "top" in said
+    assert "src" in said
+    assert "no luck today" in said
+
+
+def test_wrong_bytes_end_the_download_and_leave_none(
+    index: FixtureIndex, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index.switches.wrong_bytes = True
+    assert resolve(index, tmp_path, "app", "--download", str(tmp_path / "files")) == 1
+    assert "sha256" in capsys.readouterr().err
+    assert list((tmp_path / "files").iterdir()) == []
+
+
+def test_a_source_archive_with_wrong_bytes_is_not_read(
+    index: FixtureIndex, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index.projects["lib"] = [sdist("lib", "2.0")]
+    index.switches.wrong_bytes = True
+    assert resolve(index, tmp_path, "app") == 1
+    assert "sha256" in capsys.readouterr().err
+    index.switches.wrong_bytes = False
+    assert resolve(index, tmp_path, "app") == 0
+
+
+def test_nothing_is_kept_of_an_impossible_question(
+    index: FixtureIndex, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert resolve(index, tmp_path, "app", "lib<1") == 1
+    index.add("lib", wheel("lib", "0.5"))
+    assert resolve(index, tmp_path, "app", "lib<1") == 0
+    assert "lib==0.5" in capsys.readouterr().out
