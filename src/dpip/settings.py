@@ -67,6 +67,14 @@ class Settings:
     """Where blocks live: "embedded", or "kubo" for an IPFS daemon beside the node."""
     kubo_api: str = "http://127.0.0.1:5001"
     """Address of the IPFS daemon's RPC, for the engine "kubo"."""
+    kubo_authorization: str = ""
+    """Bearer token, or user:password, that the IPFS daemon's RPC asks for."""
+    tls_certificate: str = ""
+    """PEM file with the certificate chain; with it the node also serves HTTPS with HTTP/2."""
+    tls_key: str = ""
+    """PEM file with the certificate's private key."""
+    tls_port: int = 4748
+    """Port of HTTPS, where a certificate is configured."""
 
     @property
     def url(self) -> str:

@@ -29,7 +29,6 @@ from dpip.mirror.catalog import Catalog
 from dpip.mirror.files import Files
 from dpip.mirror.hosts import ByHost
 from dpip.mirror.ingest import Ingest
-from dpip.mirror.ordered import ByScheme, Ordered
 from dpip.mirror.private import Private, PrivatePages
 from dpip.mirror.rebuild import complete, rebuild
 from dpip.mirror.refresh import Policy
@@ -51,6 +50,8 @@ if TYPE_CHECKING:
 
     from dpip.app.dispatch import Application
     from dpip.app.following import Following
+    from dpip.app.kubo import KuboSide
+    from dpip.ipfs.blockstore import Blockstore
     from dpip.mirror.source import FileSource, PageSource
     from dpip.settings import Settings
 
@@ -78,6 +79,7 @@ class Node:
     """Puts the routing table that is on disk in force."""
     blocks: DiskBlockstore
     following: Following
+    kubo: KuboSide | None = None
 
     async def background(self) -> None:
         """Do what a node does when nobody asks.
@@ -90,6 +92,8 @@ class Node:
                 await self.upstream.upstream()
         with _logged("completing the catalog"):
             await complete(self.catalog, self.archives)
+        if self.kubo is not None:
+            self.kubo.start()
         tending = Tending(self.settings, lambda: self.archives.kept)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.following.run())
@@ -107,6 +111,8 @@ class Node:
         for index in self.indexes.values():
             await index.aclose()
         await self.following.aclose()
+        if self.kubo is not None:
+            await asyncio.to_thread(self.kubo.close)
         await asyncio.to_thread(self.catalog.close)
         await asyncio.to_thread(self.private.close)
         await asyncio.to_thread(self.blocks.close)
@@ -142,6 +148,8 @@ def build(settings: Settings) -> Node:
     files_of: FileSource = ByHost(upstream, indexes)
     default = _followed(settings, upstream, catalog)
     if following.indexes:
+        from dpip.mirror.ordered import ByScheme, Ordered
+
         files_of = ByScheme(files_of, following.indexes[0])
         default = Ordered([*following.indexes, default])
 
@@ -180,7 +188,8 @@ def build(settings: Settings) -> Node:
     )
     legacy = UploadServer(private, uploads, archives.scratch, max_file_size=settings.max_file_size)
     status = Status(settings, catalog=catalog, sources=sources, ingest=ingest)
-    gateway = Gateway(leaves, content.records(settings))
+    kubo = _kubo(settings, leaves)
+    gateway = Gateway(kubo.blocks if kubo else leaves, content.records(settings))
     mounts: dict[str, Application] = {
         "simple": simple,
         "files": simple,
@@ -207,6 +216,7 @@ def build(settings: Settings) -> Node:
         reroute=reroute,
         blocks=blocks,
         following=following,
+        kubo=kubo,
     )
 
 
@@ -220,6 +230,15 @@ def _followed(settings: Settings, upstream: ConfiguredUpstream, catalog: Catalog
     from dpip.mirror.worklist import Worklist
 
     return Selected(upstream, LiveScope(settings.home, Worklist(catalog)), catalog)
+
+
+def _kubo(settings: Settings, blocks: Blockstore) -> KuboSide | None:
+    """Build the side of the node that hands over to an IPFS daemon, where one is chosen."""
+    if settings.engine == "embedded":
+        return None
+    from dpip.app.kubo import KuboSide, is_chosen
+
+    return KuboSide(settings, blocks) if is_chosen(settings) else None
 
 
 def _pages(

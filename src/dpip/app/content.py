@@ -73,8 +73,10 @@ def routing(settings: Settings, store: Blockstore) -> Routing:
     """Return the delegated routing of a home: this node is the provider of what it holds."""
     peer = None
     if settings.port and settings.host.replace(".", "").isdigit():
-        address = f"/ip4/{settings.host}/tcp/{settings.port}/http"
-        peer = Peer(keys(settings).get(SELF).name.encode("k"), (address,))
+        addresses = [f"/ip4/{settings.host}/tcp/{settings.port}/http"]
+        if settings.tls_certificate:
+            addresses.insert(0, f"/ip4/{settings.host}/tcp/{settings.tls_port}/tls/http")
+        peer = Peer(keys(settings).get(SELF).name.encode("k"), tuple(addresses))
     return Routing(store, records(settings), peer=peer)
 
 

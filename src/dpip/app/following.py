@@ -8,18 +8,12 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dpip.app.content import records
-from dpip.app.refresh import refresh
 from dpip.errors import DpipError
-from dpip.ipfs.gateway.client import Gateway, Gateways
-from dpip.ipfs.keys import parse_name
-from dpip.ipfs.wrappers import Cached, Failover, SingleFlight
-from dpip.mirror.indexes import Subscription
-from dpip.mirror.store import mapped
-from dpip.mirror.subscribed import SubscribedIndex
 
 if TYPE_CHECKING:
     from dpip.ipfs.blockstore import Blockstore
+    from dpip.ipfs.gateway.client import Gateways
+    from dpip.mirror.subscribed import SubscribedIndex
     from dpip.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -39,11 +33,15 @@ class Following:
 
     async def run(self) -> None:
         """Look for newer heads again and again, until cancelled."""
-        while self.indexes and not self.settings.offline:
+        if not self.indexes or self.settings.offline:
+            return
+        from dpip.app.refresh import refresh
+
+        while True:
             try:
                 await asyncio.to_thread(refresh, self.settings)
-            except DpipError as error:
-                log.warning("looking for heads: %s", error.message)
+            except (DpipError, OSError) as error:
+                log.warning("looking for heads: %s", error)
             await asyncio.sleep(REFRESH)
 
     async def aclose(self) -> None:
@@ -56,6 +54,17 @@ class Following:
 
 def follow(settings: Settings, blocks: Blockstore) -> Following:
     """Build the indexes that the settings name. Raises UsageError for one that is none."""
+    if not settings.index:
+        # Most nodes follow none, and need not wait for what it takes.
+        return Following(settings, (), None)
+    from dpip.app.content import records
+    from dpip.ipfs.gateway.client import Gateway, Gateways
+    from dpip.ipfs.keys import parse_name
+    from dpip.ipfs.wrappers import Cached, Failover, SingleFlight
+    from dpip.mirror.indexes import Subscription
+    from dpip.mirror.store import mapped
+    from dpip.mirror.subscribed import SubscribedIndex
+
     wanted = [Subscription.parse(text) for text in settings.index]
     urls = dict.fromkeys(url for one in wanted for url in one.gateways)
     gateways = None

@@ -11,12 +11,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from dpip.app import process
-from dpip.errors import HomeNotWritable
+from dpip.errors import DpipError, HomeNotWritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from dpip.app.dispatch import Application
     from dpip.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ async def _serve(settings: Settings) -> None:
             sys.stdout.write(f"ready {url}\n")
             sys.stdout.flush()
             background.append(asyncio.create_task(node.background()))
+            if settings.tls_certificate:
+                background.append(asyncio.create_task(_serve_tls(node.application, settings, stop)))
 
         _stop_on_signals(stop)
         try:
@@ -73,6 +76,15 @@ async def _serve(settings: Settings) -> None:
             await asyncio.gather(*background, return_exceptions=True)
             await node.aclose()
             log.info("stopped")
+
+
+async def _serve_tls(application: Application, settings: Settings, stop: asyncio.Event) -> None:
+    from dpip.app import tls
+
+    try:
+        await tls.serve(application, settings, stop)
+    except (DpipError, OSError) as error:
+        log.error("no HTTPS: %s", error)  # noqa: TRY400 - the message says it all
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

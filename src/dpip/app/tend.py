@@ -12,8 +12,15 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dpip.errors import DpipError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dpip.ipfs.disk.archives import Archive
+    from dpip.settings import Settings
 
 
 def main(home: Path, hot_size: int) -> int:
@@ -21,6 +28,7 @@ def main(home: Path, hot_size: int) -> int:
     import json
     from dataclasses import asdict
 
+    from dpip import settings
     from dpip.mirror.store import opened, tend
 
     with contextlib.suppress(OSError, AttributeError):
@@ -28,13 +36,31 @@ def main(home: Path, hot_size: int) -> int:
     stopping: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
     try:
-        with opened(home) as archives:
-            done = tend(archives, hot_size, stop=lambda: bool(stopping))
+        config = settings.load({"home": home})
+        with opened(home) as archives, _told(config) as took:
+            done = tend(archives, hot_size, stop=lambda: bool(stopping), took=took)
     except DpipError as error:
         sys.stdout.write(json.dumps(error.as_dict()) + "\n")
         return error.exit_code
     sys.stdout.write(json.dumps(asdict(done)) + "\n")
     return 0
+
+
+@contextlib.contextmanager
+def _told(config: Settings) -> Iterator[Callable[[Archive], None]]:
+    """Give what is to be told of each new archive: the daemon's queue, where there is one."""
+    from dpip.app import kubo
+    from dpip.mirror.private import Private
+
+    if not kubo.is_chosen(config):
+        yield lambda _: None
+        return
+    private = Private(config.home / "private.sqlite3")
+    try:
+        with kubo.jobs(config) as queue:
+            yield lambda archive: kubo.leave_archive(queue, archive, private)
+    finally:
+        private.close()
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _publish(config: settings.Settings, args: argparse.Namespace) -> tuple[Any, list[str]]:
+    from dpip.app import kubo
     from dpip.app.content import keys, records
     from dpip.mirror.catalog import Catalog
     from dpip.mirror.indexes import publish_changes
@@ -66,6 +67,9 @@ def _publish(config: settings.Settings, args: argparse.Namespace) -> tuple[Any, 
     finally:
         catalog.close()
     name = key.name.encode("k")
+    if kubo.is_chosen(config):
+        with kubo.jobs(config) as queue:
+            kubo.leave_head(queue, name, done.head)
     answer = {
         "name": name,
         "root": str(done.head.root),

@@ -192,6 +192,10 @@ class Private:
         """Return the SHA-256 of every private file: what garbage collection must keep."""
         return {sha256 for (sha256,) in self._rows("SELECT sha256 FROM files WHERE NOT deleted")}
 
+    def holds(self, sha256: str) -> bool:
+        """Say whether a file of that SHA-256 was ever uploaded here."""
+        return bool(self._rows("SELECT 1 FROM files WHERE sha256=? LIMIT 1", sha256))
+
     def yank(self, filename: str, reason: str | None) -> str:
         """Yank a file, or with `reason` None take that back (PEP 592); return its project."""
         return self._change("UPDATE files SET yanked=? WHERE filename=? AND NOT deleted", filename,

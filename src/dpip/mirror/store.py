@@ -13,11 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dpip.errors import DiskFull, DpipError, HomeNotWritable
-from dpip.ipfs.archive.match import Search
-from dpip.ipfs.disk import hot
 from dpip.ipfs.disk.archives import Archives
-from dpip.ipfs.disk.compact import compact
-from dpip.ipfs.disk.reindex import reindex
 from dpip.ipfs.disk.store import DiskBlockstore
 from dpip.ipfs.errors import Damaged, IpfsError, NotFound, Unavailable, Unwritable
 from dpip.mirror.archives import is_sha256
@@ -26,6 +22,8 @@ from dpip.simple.repository import WholeFile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from dpip.ipfs.disk.archives import Archive
 
 BLOCKS, ARCHIVES = "blocks", "archives"
 PAUSE = 0.02
@@ -90,6 +88,8 @@ def opened(home: Path) -> Iterator[Archives]:
 
 def remake_index(home: Path) -> bool:
     """Make the index of a home's store again if it cannot be read; say whether it was so."""
+    from dpip.ipfs.disk.reindex import reindex
+
     try:
         DiskBlockstore(home / BLOCKS).close()
     except Damaged:
@@ -130,18 +130,28 @@ class Tended:
     freed: int
 
 
-def tend(archives: Archives, hot_size: int, *, stop: Callable[[], bool] = lambda: False) -> Tended:
+def tend(
+    archives: Archives,
+    hot_size: int,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    took: Callable[[Archive], None] = lambda _: None,
+) -> Tended:
     """Take in whole archives that are new, keep at most `hot_size` bytes of them, compact.
 
-    `stop` is asked between archives. Runs for as long as there is work: call it in a thread
-    that nobody waits for.
+    `stop` is asked between archives, `took` is told of each. Runs for as long as there is
+    work: call it where nobody waits for it.
     """
+    from dpip.ipfs.archive.match import Search
+    from dpip.ipfs.disk import hot
+    from dpip.ipfs.disk.compact import compact
+
     taken, search = 0, Search()
     with mapped():
         for path in archives.new():
             if stop():
                 break
-            archives.add(path, path.parent.name, path.name, search=search)
+            took(archives.add(path, path.parent.name, path.name, search=search))
             taken += 1
         trimmed = hot.trim(archives, hot_size, stop=stop)
         freed = 0 if stop() else compact(archives.store, pause=PAUSE).freed

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .rpc import Kubo
 
 MFS_ROOT = "/dpip"
+LOOK = 1.0
+"""Seconds between two looks for work."""
 CarOf = Callable[[CID, CID | None], Iterable[bytes]]
 """`car_of(root, held)` returns the chunks of a CAR with the DAG below `root`, less what is
 also below `held`, which the daemon has; it raises NotFound if blocks are missing."""
@@ -120,8 +122,8 @@ class Engine:
         while not self._stopping:
             if self.step():
                 continue
-            due = self._jobs.next_due()
-            self._wake.wait(None if due is None else max(0.05, due - self._clock()))
+            # Other processes leave jobs too, and cannot wake this thread.
+            self._wake.wait(LOOK)
             self._wake.clear()
 
     def _put(self, kind: str, subject: str, body: bytes = b"") -> None:

@@ -79,11 +79,6 @@ class Jobs:
         rows = self._rows(f"SELECT {_COLUMNS} FROM jobs WHERE due<=? ORDER BY id LIMIT 1", now)
         return rows[0] if rows else None
 
-    def next_due(self) -> float | None:
-        """Return when the next job is due, or None if there is none."""
-        rows = self._rows(f"SELECT {_COLUMNS} FROM jobs ORDER BY due LIMIT 1")
-        return rows[0].due if rows else None
-
     def done(self, job: Job) -> None:
         """Remove a job; a newer one of the same subject has another id and stays."""
         with self._writing() as database:

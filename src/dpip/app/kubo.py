@@ -1,0 +1,108 @@
+"""The engine "kubo": an IPFS daemon beside the node gets what the node has.
+
+Whoever finishes something (tending an archive, publishing an index) leaves a job in
+`kubo.sqlite3`; the node's engine does the jobs when the daemon is there. Private packages are
+never handed over: what a daemon has, the world may ask it for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING
+
+from dpip.errors import UsageError
+from dpip.ipfs import car
+from dpip.ipfs.errors import IpfsError
+from dpip.ipfs.kubo.blockstore import KuboBlockstore
+from dpip.ipfs.kubo.engine import Engine
+from dpip.ipfs.kubo.jobs import Jobs
+from dpip.ipfs.kubo.rpc import Kubo
+from dpip.ipfs.walk import difference, walk
+from dpip.ipfs.wrappers import Failover
+from dpip.mirror.store import mapped
+from dpip.mirror.writer import from_sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dpip.ipfs.blockstore import Block, Blockstore
+    from dpip.ipfs.cid import CID
+    from dpip.ipfs.disk.archives import Archive
+    from dpip.mirror.private import Private
+    from dpip.mirror.publish import Head
+    from dpip.settings import Settings
+
+KUBO = "kubo"
+ENGINES = ("embedded", KUBO)
+
+
+def is_chosen(settings: Settings) -> bool:
+    """Say whether the settings name the engine "kubo". Raises UsageError for an unknown one."""
+    if settings.engine not in ENGINES:
+        raise UsageError(f"unknown engine {settings.engine!r}", hint="embedded, or kubo")
+    return settings.engine == KUBO
+
+
+@contextlib.contextmanager
+def jobs(settings: Settings) -> Iterator[Jobs]:
+    """Open the queue of a home."""
+    try:
+        opened = Jobs(settings.home / "kubo.sqlite3")
+    except sqlite3.Error as error:
+        raise from_sqlite(error) from None
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def client(settings: Settings) -> Kubo:
+    """Return a client of the daemon. Raises BadContent for an address that is none."""
+    with mapped():
+        return Kubo(settings.kubo_api, authorization=settings.kubo_authorization or None)
+
+
+def leave_archive(queue: Jobs, archive: Archive, private: Private) -> None:
+    """Have the daemon get an archive, unless it is private."""
+    if not private.holds(archive.sha256):
+        queue.put("import", str(archive.root))
+
+
+def leave_head(queue: Jobs, name: str, head: Head) -> None:
+    """Have the daemon mount, pin and spread a published index."""
+    queue.put("mount", name, str(head.root).encode())
+    queue.put("record", name, head.record.raw)
+
+
+class KuboSide:
+    """The daemon as a running node sees it: blocks to fall back to, and the engine's thread."""
+
+    def __init__(self, settings: Settings, blocks: Blockstore) -> None:
+        self._kubo = client(settings)
+        self._stack = contextlib.ExitStack()
+        self._engine = Engine(
+            self._kubo,
+            self._stack.enter_context(jobs(settings)),
+            lambda root, held: car.write([root], _blocks(blocks, root, held)),
+        )
+        self.blocks: Blockstore = Failover([blocks, KuboBlockstore(self._kubo)])
+
+    def start(self) -> None:
+        """Begin to do what is in the queue."""
+        self._engine.start()
+
+    def waiting(self) -> int:
+        """Return how many jobs wait for the daemon."""
+        return self._engine.status().waiting
+
+    def close(self) -> None:
+        """Stop after the job at hand; the others stay in the queue."""
+        self._engine.stop()
+        self._stack.close()
+        with contextlib.suppress(IpfsError):
+            self._kubo.close()
+
+
+def _blocks(store: Blockstore, root: CID, held: CID | None) -> Iterator[Block]:
+    return walk(store, root) if held is None else difference(store, root, held)
