@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 MiB = 1 << 20
 FILE = 128 * MiB
 FILES = 20_000
-SECONDS = 3
+SECONDS = 2
 ADD = ["add", "-Q", "--pin=false", "--cid-version=1", "--raw-leaves"]
 
 
@@ -193,7 +193,7 @@ def gateway(kubo: scratch.Kubo, work: Path) -> list[Row]:
             mine, theirs = alternate(
                 lambda p=path, c=connections: wrk(url + p, c),  # type: ignore[misc]
                 lambda p=path, c=connections: wrk(kubo.gateway + p, c),  # type: ignore[misc]
-                3,
+                2,
             )
             rows.append(Row(f"gateway: {what}", mine * scale, theirs * scale, unit, "Kubo", budget))
     return rows

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import time
 import urllib.parse
+import zipfile
 from typing import TYPE_CHECKING
 
 from tests.app.nodes import dpip, node
 
 from dpip.ipfs import ipns
+from dpip.ipfs.disk import hot
 from dpip.ipfs.keys import PrivateKey
+from dpip.mirror.store import opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,3 +56,19 @@ def test_a_node_serves_what_the_command_adds(tmp_path: Path) -> None:
         assert ask(running.url, f"/ipns/{name}/") == (200, b"<p>hello")
         resolved = dpip("ipfs", "name", "resolve", name, DPIP_HOME=str(home))
         assert resolved.stdout.strip() == f"/ipfs/{cid}"
+
+
+def test_archives_are_files_of_ipfs_whole_or_taken_apart(tmp_path: Path) -> None:
+    home, wheel = tmp_path / "home", tmp_path / "demo-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(20):
+            archive.writestr(f"demo/{number}.py", f"number = {number}\n" * 500)
+    data = wheel.read_bytes()
+    with opened(home) as archives:
+        added = archives.add(wheel, hashlib.sha256(data).hexdigest(), wheel.name)
+    with node(home, "--offline") as running:
+        assert ask(running.url, f"/ipfs/{added.root}?filename={wheel.name}") == (200, data)
+    with opened(home) as archives:
+        assert hot.trim(archives, 0, keep=-1).dropped == 1
+    with node(home, "--offline") as running:
+        assert ask(running.url, f"/ipfs/{added.root}?filename={wheel.name}") == (200, data)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -104,3 +106,15 @@ def test_refuses(text: str) -> None:
 def test_takes_labels_as_kubo_does() -> None:
     assert chunker("rabin-min:16-avg:64-max:128") == chunker("rabin-16-64-128")
     assert chunker("size-2096896") == Fixed(2096896)
+
+
+def test_without_the_extension_everything_works() -> None:
+    code = (
+        "import sys; sys.modules['dpip.ipfs._rolling'] = None\n"
+        "from dpip.ipfs import chunkers, hamt, rolling\n"
+        "assert chunkers.rolling is rolling and hamt.key('hello') == rolling.murmur3(b'hello')\n"
+        "splitter = chunkers.Splitter(chunkers.chunker('rabin-16-64-128'))\n"
+        "print([len(c) for c in [*splitter.push(bytes(range(256)) * 4), *splitter.finish()]])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(cuts(chunker("rabin-16-64-128"), bytes(range(256)) * 4, 99))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,9 @@ from dpip.ipfs import dagpb, unixfs
 from dpip.ipfs.cid import CID
 from dpip.ipfs.dagpb import Link, Node
 from dpip.ipfs.errors import InvalidBlock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 cids = st.binary(min_size=32, max_size=32).map(CID.v0)
 names = st.binary(max_size=12).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
@@ -88,3 +93,22 @@ def test_unixfs_reads_mode_time_and_packed_sizes() -> None:
     assert data.blocksizes == (1, 2)
     assert data.mode == 0o644
     assert data.mtime == (-1, 5)
+
+
+@given(links, st.integers(0, 60), st.integers(0, 255))
+def test_the_short_way_reads_links_as_the_long_way(link: Link, at: int, value: int) -> None:
+    body = bytearray(dagpb.encode_link(link)[2:])
+    for change in (False, True):
+        if change:
+            body[at % len(body)] = value
+        short = read_or_none(dagpb._usual_link, bytes(body))
+        long = read_or_none(dagpb._decode_link, bytes(body))
+        assert short in {None, long}
+    assert dagpb._usual_link(dagpb.encode_link(link)[2:]) == link
+
+
+def read_or_none(read: Callable[[bytes], Link | None], body: bytes) -> Link | None:
+    try:
+        return read(body)
+    except InvalidBlock:
+        return None

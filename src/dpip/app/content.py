@@ -1,8 +1,8 @@
-"""Where the content of a home lies, and how its errors are told to users.
+"""What a home holds of IPFS: blocks and archives, names, keys; and its errors as ours.
 
-blocks/   the embedded blockstore
-ipns/     IPNS records, one file a name
-keys/     private keys
+blocks/, archives/   the embedded store
+ipns/                IPNS records, one file a name
+keys/                private keys
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dpip.errors import DiskFull, DpipError, HomeNotWritable
+from dpip.errors import DiskFull, DpipError
+from dpip.ipfs.disk.archives import Archives
+from dpip.ipfs.disk.leaves import WithLeaves
+from dpip.ipfs.disk.pins import Pins
 from dpip.ipfs.disk.store import DiskBlockstore
-from dpip.ipfs.errors import IpfsError, NotFound, Unwritable
 from dpip.ipfs.keystore import SELF, Keystore
 from dpip.ipfs.records import DiskRecords
 from dpip.ipfs.routing import Peer, Routing
+from dpip.mirror.store import ARCHIVES, BLOCKS, mapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,45 +26,51 @@ if TYPE_CHECKING:
     from dpip.ipfs.blockstore import Blockstore
     from dpip.settings import Settings
 
-
-class ContentError(DpipError):
-    """Content is not here, is malformed, or is not what was asked for."""
-
-    slug = "content"
+NO_SPACE = 28
 
 
-class ContentNotFound(ContentError):
-    """A block, record, key or path is not in this home."""
+class FileUnusable(DpipError):
+    """A file that was named cannot be read or written."""
 
-    slug = "content-not-found"
+    slug = "file-unusable"
+
+
+class Content(WithLeaves):
+    """All blocks of a home, those inside archives included, and its pins."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._disk = DiskBlockstore(settings.home / BLOCKS)
+        super().__init__(Archives(self._disk, settings.home / ARCHIVES))
+        self.pins = Pins(self._disk)
+
+    def close(self) -> None:
+        """Close all files."""
+        self._disk.close()
 
 
 @contextmanager
 def told() -> Iterator[None]:
     """Turn errors of content and of the file system into those that users are told."""
     try:
-        yield
-    except Unwritable as error:
-        raise HomeNotWritable(str(error)) from None
-    except NotFound as error:
-        raise ContentNotFound(str(error)) from None
-    except IpfsError as error:
-        raise ContentError(str(error)) from None
+        with mapped():
+            yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        if error.errno == 28:
+        if error.errno == NO_SPACE:
             raise DiskFull(str(error)) from None
-        raise ContentError(f"{error.filename or ''}: {error.strerror or error}") from None
+        raise FileUnusable(f"{error.filename or ''}: {error.strerror or error}") from None
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[DiskBlockstore]:
-    """Open the blockstore of a home for one operation."""
-    with told():
-        store = DiskBlockstore(settings.home / "blocks")
+def opened(settings: Settings) -> Iterator[Content]:
+    """Open the blocks of a home for one operation."""
+    with mapped():
+        content = Content(settings)
         try:
-            yield store
+            yield content
         finally:
-            store.close()
+            content.close()
 
 
 def records(settings: Settings) -> DiskRecords:

@@ -21,6 +21,10 @@ MAX_BLOCK = 2 * 2**20
 """Largest block that travels between IPFS implementations, in bytes."""
 
 
+_USUAL = frozenset({b"\x12\x20", b"\x01\x55\x12\x20", b"\x01\x70\x12\x20"})
+"""How most CIDs begin: a CIDv0, and CIDv1 of raw and DAG-PB, by sha2-256."""
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A link: the child's CID, its name in this node, the bytes of all blocks below it.
@@ -83,7 +87,7 @@ def decode(block: bytes) -> Node:
         elif links_over:
             raise InvalidBlock("DAG-PB node with links on both sides of its data")
         else:
-            links.append(_decode_link(value))
+            links.append(_usual_link(value) or _decode_link(value))
     return Node(tuple(links), data)
 
 
@@ -110,6 +114,21 @@ def measured(block: bytes) -> Iterator[tuple[bytes, int, int]]:
             at = stop
     except IndexError:
         raise InvalidBlock("DAG-PB link is cut off") from None
+
+
+def _usual_link(body: bytes) -> Link | None:
+    """Return a link in the form that nearly all have, found without a general parser."""
+    end = 2 + body[1] if len(body) > 2 else 0
+    if end not in {36, 38} or len(body) < end + 4 or body[0] != 0x0A or body[end] != 0x12:
+        return None
+    raw = body[2:end]
+    at = end + 2 + body[end + 1]
+    if raw[: end - 34] not in _USUAL or body[end + 1] > 0x7F or body[at : at + 1] != b"\x18":
+        return None
+    tsize, stop = varint.decode_protobuf(body, at + 1)
+    if stop != len(body):
+        return None
+    return Link(CID(raw), body[end + 2 : at].decode("utf-8", "surrogateescape"), tsize)
 
 
 def _decode_link(body: bytes) -> Link:

@@ -52,11 +52,9 @@ def run(args: argparse.Namespace) -> int:
         _add(args, Importer(None, chosen, hidden=args.hidden))
         return 0
     with content.opened(home()) as store:
-        from dpip.ipfs.disk.pins import Pins
-
         for root in _add(args, Importer(store, chosen, hidden=args.hidden)):
             if args.pin:
-                Pins(store).add(root.link.cid, args.pin_name)
+                store.pins.add(root.link.cid, args.pin_name)
     return 0
 
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     import argparse
     from typing import BinaryIO
 
+    from dpip.app.content import Content
     from dpip.cli.ipfs.words import Actions
     from dpip.ipfs.cid import CID
-    from dpip.ipfs.disk.store import DiskBlockstore
 
 
 def declare(actions: Actions) -> None:
@@ -47,7 +47,7 @@ def import_(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read(store: DiskBlockstore, source: BinaryIO) -> tuple[tuple[CID, ...], int]:
+def _read(store: Content, source: BinaryIO) -> tuple[tuple[CID, ...], int]:
     from dpip.ipfs import car
 
     reader = car.read(source)
@@ -63,12 +63,10 @@ def _read(store: DiskBlockstore, source: BinaryIO) -> tuple[tuple[CID, ...], int
     return reader.roots, count
 
 
-def _pin(args: argparse.Namespace, store: DiskBlockstore, roots: tuple[CID, ...]) -> None:
-    from dpip.ipfs.disk.pins import Pins
-
+def _pin(args: argparse.Namespace, store: Content, roots: tuple[CID, ...]) -> None:
     for root in roots:
         if args.pin_roots and store.has(root):
-            Pins(store).add(root)
+            store.pins.add(root)
 
 
 def export(args: argparse.Namespace) -> int:
