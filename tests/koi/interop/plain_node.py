@@ -195,8 +195,15 @@ def push(command: dict[str, Any]) -> None:
 
 
 def read(command: dict[str, Any]) -> Any:
-    bundle = node.cache.read(RID.from_string(command["rid"]))
-    return None if bundle is None else bundle.contents
+    """Read from the cache; its files are emptied before they are written, so look again."""
+    for _ in range(20):
+        try:
+            bundle = node.cache.read(RID.from_string(command["rid"]))
+        except ValueError:
+            time.sleep(0.05)
+            continue
+        return None if bundle is None else bundle.contents
+    raise TimeoutError(command["rid"])
 
 
 def ask(command: dict[str, Any]) -> Any:
