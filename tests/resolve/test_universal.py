@@ -12,6 +12,7 @@ from tests.resolve import indexes
 from tests.resolve.indexes import LINUX, World
 
 from dpip.resolve import environment, markers
+from dpip.resolve.facts import CandidateFile, Dependencies, Direct
 from dpip.resolve.request import Request
 from dpip.resolve.requirement import parse
 from dpip.resolve.resolution import Impossible, Solution
@@ -199,3 +200,25 @@ def test_the_scope_starts_at_the_target_python(python: str) -> None:
         universal=True,
     )
     assert isinstance(world.answer(request), Solution)
+
+
+def test_urls_for_different_environments() -> None:
+    world = World()
+    world.release("b", "1", ["a"])
+    world.release("a", "5")
+    for system, version in (("linux", "1"), ("win32", "2")):
+        url = f"https://h/a-{system}.zip"
+        file = CandidateFile(f"a-{version}.tar.gz", url, "sdist")
+        world.facts.directs[url] = Direct(url, file, Dependencies("a", version))
+    found = answer(
+        world,
+        "b",
+        "a @ https://h/a-linux.zip ; sys_platform == 'linux'",
+        "a @ https://h/a-win32.zip ; sys_platform == 'win32'",
+    )
+    assert found == {
+        ("a", "1"): "sys_platform == 'linux'",
+        ("a", "2"): "sys_platform == 'win32'",
+        ("a", "5"): "sys_platform != 'linux' and sys_platform != 'win32'",
+        ("b", "1"): "",
+    }

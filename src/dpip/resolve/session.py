@@ -11,10 +11,9 @@ from dpip.resolve.resolution import Impossible, NeedMore
 from dpip.resolve.search import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from dpip.resolve.environment import Environment
-    from dpip.resolve.facts import Direct, Facts
+    from dpip.resolve.facts import Facts
     from dpip.resolve.relax import Hints
     from dpip.resolve.request import Request
     from dpip.resolve.resolution import Outcome
@@ -33,17 +32,16 @@ class Session:
         self.request = request
         self.facts = facts
         self.hinting = hinting
-        self._environment = _environment(request)
         self._search: Search | UniversalSearch | None = None
         self._hints: Hints | None = None
 
     def run(self) -> Outcome:
         """Go on until there is an answer, proof that there is none, or a fact is lacking."""
         if self._search is None:
-            found = directs.gather(self.request, self._environment, self.facts)
-            if isinstance(found, Wants):
-                return NeedMore(found)
-            self._search = self._open(found)
+            opened = self._open()
+            if isinstance(opened, Wants):
+                return NeedMore(opened)
+            self._search = opened
         outcome = self._search.run()
         return self._hinted(outcome) if isinstance(outcome, Impossible) else outcome
 
@@ -62,18 +60,13 @@ class Session:
     def _trial(self, request: Request) -> Callable[[], Outcome]:
         return Session(request, self.facts, hinting=False).run
 
-    def _open(self, found: Mapping[str, Direct]) -> Search | UniversalSearch:
-        request = directs.named(self.request, found)
-        if not request.universal:
-            return Search(request, request.target, self.facts, found)
-        from dpip.resolve.universal import UniversalSearch
+    def _open(self) -> Search | UniversalSearch | Wants:
+        if self.request.universal:
+            from dpip.resolve.universal import UniversalSearch
 
-        return UniversalSearch(request, self.facts, found)
-
-
-def _environment(request: Request) -> Environment:
-    if not request.universal:
-        return request.target
-    from dpip.resolve.universal import whole
-
-    return whole(request)
+            return UniversalSearch(self.request, self.facts)
+        target = self.request.target
+        found = directs.gather(self.request, target, self.facts)
+        if isinstance(found, Wants):
+            return found
+        return Search(directs.named(self.request, found), target, self.facts, found)

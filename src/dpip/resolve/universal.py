@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from dpip.resolve import algebra, simplify, tag_markers
+from dpip.resolve import algebra, directs, simplify, tag_markers
 from dpip.resolve.algebra import FALSE, PYTHON, TRUE, Cut, both, either, without
 from dpip.resolve.environment import Forked, lower_bounds
+from dpip.resolve.facts import Wants
 from dpip.resolve.names import wheel_name
 from dpip.resolve.resolution import Impossible, NeedMore, Pin, Solution, Statistics
 from dpip.resolve.search import Search
@@ -160,13 +161,23 @@ def whole(request: Request) -> Scope:
     return Scope(Whole(marker, request.target, required), marker)
 
 
+def _by_urls(scope: Scope, request: Request) -> list[Scope]:
+    """Split where a direct requirement holds in a part only: elsewhere the index decides."""
+    parts = [scope.marker]
+    for given in (*request.requirements, *request.constraints, *request.overrides):
+        if given.requirement.url and given.requirement.marker:
+            meaning = algebra.of(given.requirement.marker)
+            parts = [piece for part in parts for piece in _cut(part, meaning)]
+    return [Scope(scope.whole, part) for part in parts]
+
+
 class UniversalSearch:
     """The search over all parts of a scope, kept between rounds."""
 
-    def __init__(self, request: Request, facts: Facts, directs: Mapping[str, Direct]) -> None:
-        self.request, self.facts, self.directs = request, facts, directs
+    def __init__(self, request: Request, facts: Facts) -> None:
+        self.request, self.facts = request, facts
         self.scope = whole(request)
-        self.waiting: list[Scope] = [self.scope]
+        self.waiting = list(_by_urls(self.scope, request))
         self.answers: list[tuple[Scope, list[Pin], dict[tuple[str, str], Marker]]] = []
         self.statistics = Statistics()
         self.warnings: set[str] = set()
@@ -176,10 +187,12 @@ class UniversalSearch:
         """Go on until every part is solved, one is impossible, or a fact is lacking."""
         while self.waiting:
             scope = self.waiting[0]
-            if self._search is None:
-                request = replace(self.request, preferences=self._preferences())
-                self._search = Search(request, scope, self.facts, self.directs)
             try:
+                if self._search is None:
+                    found = directs.gather(self.request, scope, self.facts)
+                    if isinstance(found, Wants):
+                        return NeedMore(found)
+                    self._search = self._open(scope, found)
                 outcome = self._search.run()
             except Forked as fork:
                 self._search = None
@@ -191,6 +204,10 @@ class UniversalSearch:
                 return self._named(outcome, scope)
             self._keep(scope, self._search, outcome)
         return self._joined()
+
+    def _open(self, scope: Scope, found: Mapping[str, Direct]) -> Search:
+        request = replace(self.request, preferences=self._preferences())
+        return Search(directs.named(request, found), scope, self.facts, found)
 
     def _preferences(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = dict(self.request.preferences)
@@ -214,12 +231,12 @@ class UniversalSearch:
         return Impossible(replace(outcome.explanation, environment=where)) if where else outcome
 
     def _joined(self) -> Solution:
-        found: dict[tuple[str, str], tuple[Pin, Marker]] = {}
+        found: dict[tuple[str, str, str], tuple[Pin, Marker]] = {}
         for _, answer, needed in self.answers:
             for pin in answer:
                 where = needed.get((pin.name, pin.version), FALSE)
                 if algebra.is_possible(where):
-                    key = pin.name, pin.version
+                    key = pin.name, pin.version, pin.url
                     before = found.get(key)
                     found[key] = _join(before, pin, where)
         whole = self.scope.marker
