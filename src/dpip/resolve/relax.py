@@ -62,7 +62,7 @@ class Hints:
         return wants or self._best()
 
     def _best(self) -> tuple[str, ...]:
-        texts = [text for text in self.told.values() if text]
+        texts = [self.told[place] for place in sorted(self.told) if self.told[place]]
         sure = [text for text in texts if not text.endswith(POSSIBLY)]
         return tuple((sure or texts)[:MOST_TOLD])
 
