@@ -19,7 +19,7 @@ PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_commands_are_known(page: Path) -> None:
     text = page.read_text("utf-8")
-    words = set(re.findall(r"(?m)(?:^|`|; )dpip ([a-z]+) ([a-z]+)", text))
+    words = set(re.findall(r"(?m)(?:^|`)dpip ([a-z]+) ([a-z]+)", text))
     assert words
     for command, action in sorted(words):
         if command not in COMMANDS:
