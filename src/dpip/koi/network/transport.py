@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -83,7 +84,7 @@ class HttpTransport:
 
     async def prepare(self) -> None:
         """Import the HTTP client."""
-        self._opened()
+        importlib.import_module("aiohttp")
 
     def _opened(self) -> Any:
         if self._session is None:
