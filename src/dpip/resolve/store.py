@@ -33,6 +33,8 @@ SCHEMA = 1
 FILE_NAME = f"resolve-{SCHEMA}.sqlite"
 BATCH = 64
 """Rows gathered before they are written, unless the run ends first."""
+BATCH_SIZE = 2 * 2**20
+"""Bytes of rows gathered before they are written: pages are large."""
 
 _TABLES = """
 PRAGMA journal_mode = WAL;
@@ -82,6 +84,7 @@ class Store:
         self._say = say
         self._lock = threading.RLock()
         self._waiting: list[tuple[str, Sequence[Any]]] = []
+        self._size = 0
         self._closed = False
         self._connection = self._open()
 
@@ -139,7 +142,7 @@ class Store:
     def flush(self) -> None:
         """Write what waits, in one transaction."""
         with self._lock:
-            waiting, self._waiting = self._waiting, []
+            waiting, self._waiting, self._size = self._waiting, [], 0
             if waiting and not self._closed:
                 with self._guarded():
                     for statement, values in waiting:
@@ -149,7 +152,8 @@ class Store:
     def _later(self, statement: str, values: Sequence[Any]) -> None:
         with self._lock:
             self._waiting.append((statement, values))
-            if len(self._waiting) >= BATCH:
+            self._size += sum(len(each) for each in values if isinstance(each, bytes))
+            if len(self._waiting) >= BATCH or self._size >= BATCH_SIZE:
                 self.flush()
 
     def _one(self, statement: str, *values: Any) -> tuple[Any, ...] | None:
