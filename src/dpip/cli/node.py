@@ -1,4 +1,4 @@
-"""`dpip node run|start|stop|status`: the daemon, in the foreground or the background."""
+"""`dpip node run|start|stop|status|backup|restore`: the daemon, and its state as one file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FLAGS = ("home", "host", "port", "index_url", "offline", "name", "first_contact
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the four commands; run and start take the same flags."""
+    """Declare the commands; run and start take the same flags."""
     commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     run = commands.add_parser("run", help="run a node in the foreground until it is told to stop")
     start = commands.add_parser("start", help="start a node in the background, wait for it")
@@ -24,13 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     status = commands.add_parser("status", help="say whether a node runs, and where")
     for command in (run, start):
         _add_settings(command)
-    for command in (run, start, stop, status):
+    backup = commands.add_parser("backup", help="write the home to one file, also while it runs")
+    restore = commands.add_parser("restore", help="make an empty home from such a file")
+    for command in (backup, restore):
+        command.add_argument("file", type=Path)
+    for command in (run, start, stop, status, backup, restore):
         command.add_argument("--home", type=Path, help="directory of the node's state")
         command.add_argument("--json", action="store_true", help="speak JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run one of the four; returns the exit code."""
+    """Run one of the commands; returns the exit code."""
     flags = {name: getattr(args, name, None) for name in _FLAGS}
     flags["offline"] = flags["offline"] or None
     config = settings.load(flags)
@@ -40,7 +44,22 @@ def run(args: argparse.Namespace) -> int:
         return run_node(config)
     if args.action == "start":
         return _start(config, flags, as_json=args.json)
+    if args.action in {"backup", "restore"}:
+        return _copy(config, args)
     return _stop(config, args.json) if args.action == "stop" else _status(config, args.json)
+
+
+def _copy(config: settings.Settings, args: argparse.Namespace) -> int:
+    from dpip.mirror.backup import backup, restore
+
+    if args.action == "backup":
+        done = backup(config.home, args.file)
+        said = f"wrote {args.file}: {done.files} files, {done.size:,} bytes"
+    else:
+        done = restore(args.file, config.home)
+        said = f"made {config.home}: {done.files} files, {done.size:,} bytes"
+    _say({"files": done.files, "bytes": done.size}, said, as_json=args.json)
+    return 0
 
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
