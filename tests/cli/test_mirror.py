@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -107,3 +108,58 @@ def test_a_killed_sync_goes_on_where_it_was(tmp_path: Path) -> None:
 def _arriving(home: Path) -> bool:
     """Say whether a part of a file is on disk already."""
     return any(part.stat().st_size > 100_000 for part in home.glob("archives/arriving/*.part"))
+
+
+def test_dependencies_are_mirrored_with_what_needs_them(tmp_path: Path) -> None:
+    with FixtureIndex() as index:
+        index.add("flask", wheel("flask", "1.0", requires=["old<2"]))
+        index.add(
+            "flask", wheel("flask", "2.0", requires=["click>=1", "tomli; python_version<'3.12'"])
+        )
+        index.add("old", *(wheel("old", version) for version in ("1.0", "2.0", "3.0", "4.0")))
+        index.add("click", *(wheel("click", version) for version in ("1.0", "2.0", "3.0")))
+        index.add("tomli", wheel("tomli", "1.0"))
+        index.add("stranger", wheel("stranger", "1.0"))
+        words = ["--allow", "flask", "--with-dependencies", "--latest", "2"]
+        words += ["--python", "3.11", "--python", "3.12", "--platform", "linux"]
+        done = dpip("mirror", "init", "--home", str(tmp_path), *words, "--index-url", index.url)
+        assert done.returncode == 0, done.stderr
+        code, answer = mirror(tmp_path, "sync")
+        assert (code, answer["projects"]) == (0, 4)
+    with node(tmp_path, "--offline") as served:
+        for target in ("flask==1.0", "flask"):
+            got = dpip(
+                "resolve", target, "--index-url", served.simple, "--python-version", "3.11",
+                "--cache-dir", str(tmp_path / "cache"),
+            )  # fmt: skip
+            assert got.returncode == 0, got.stderr
+        assert "old==1.0" not in got.stdout
+        assert "tomli==1.0" in got.stdout
+
+
+def test_verify_tells_each_difference_with_its_hashes(tmp_path: Path) -> None:
+    with FixtureIndex() as index:
+        first, second = wheel("thing", "1.0"), wheel("thing", "2.0")
+        index.add("thing", first, second)
+        dpip("mirror", "init", "--home", str(tmp_path), "--index-url", index.url)
+        assert mirror(tmp_path, "sync")[0] == 0
+        same = dpip("verify", "Thing", "--home", str(tmp_path))
+        assert (same.returncode, "no differences" in same.stdout) == (0, True), same.stderr
+        index.projects["thing"] = [
+            replace(first, yanked="oops"),
+            wheel("thing", "3.0"),
+        ]
+        [path] = tmp_path.glob(f"archives/whole/??/{first.sha256}/*")
+        path.write_bytes(b"rotten")
+        done = dpip("verify", "--home", str(tmp_path), "--json")
+        assert done.returncode == 1
+        found = {(one["kind"], one["filename"]) for one in json.loads(done.stdout)["differences"]}
+        assert found == {
+            ("yanked", first.filename),
+            ("different", first.filename),
+            ("extra", second.filename),
+            ("missing", "thing-3.0-py3-none-any.whl"),
+        }
+    code, answer = mirror(tmp_path, "verify", "--repair")
+    assert code == 1
+    assert [one["filename"] for one in answer["wrong"]] == [first.filename]

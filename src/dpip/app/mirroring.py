@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dpip.mirror.coverage import Coverage
-    from dpip.mirror.scope import Closure, FindClosure
+    from dpip.mirror.scope import FindClosure
     from dpip.mirror.selection import Selection
     from dpip.mirror.sync import Round
     from dpip.settings import Settings
@@ -205,7 +205,10 @@ async def sync(
     settings: Settings, *, limits: Limits, progress: Callable[[Round], object]
 ) -> tuple[Round, Coverage]:
     """Run one round; return what it did, and how complete the mirror is then."""
-    async with opened(settings, limits=limits, progress=progress) as work:
+    from dpip.app.closures import closures_of
+
+    find = closures_of(settings)
+    async with opened(settings, limits=limits, progress=progress, find_closure=find) as work:
         done = await work.run()
         return done, work.coverage()
 
@@ -221,13 +224,18 @@ async def _with_closure(
     if not selection.with_dependencies or find_closure is None:
         return scope_of(configured, worklist), []
     try:
-        closure: Closure = await asyncio.to_thread(
-            find_closure, selection.roots, selection.pythons, selection.platforms
+        latest = selection.filters.latest
+        closure, problems = await asyncio.to_thread(
+            find_closure,
+            selection.roots,
+            selection.pythons,
+            selection.platforms,
+            latest.count if latest else 1,
         )
     except DpipError as error:
         return scope_of(configured, worklist), [f"dependencies: {error.message}"]
     await asyncio.wrap_future(worklist.set_mark(CLOSURE, encode_closure(closure)))
-    return Scope(selection, closure), []
+    return Scope(selection, closure), problems
 
 
 def _own_names(home: Path, catalog: Catalog) -> Callable[[str], bool]:

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "node": ("dpip.cli.node", "run, start, stop or inspect the node"),
     "doctor": ("dpip.cli.doctor", "show what would bypass the node"),
     "mirror": ("dpip.cli.mirror", "follow an upstream, filtered or whole"),
+    "verify": ("dpip.cli.verify", "compare store, index and upstream"),
     "pin": ("dpip.cli.pin", "say what garbage collection must keep"),
     "gc": ("dpip.cli.gc", "give back the room of what no pin keeps"),
     "fsck": ("dpip.cli.fsck", "check the content store, and repair it"),

@@ -50,7 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on: a round every so many seconds (default: 600)",
     )
     status = actions.add_parser("status", help="what is complete, missing, late, failing")
-    for action in (sync, status):
+    verify = actions.add_parser("verify", help="check what is stored against the catalog")
+    depth = verify.add_mutually_exclusive_group()
+    depth.add_argument("--quick", action="store_true", help="names and sizes only")
+    depth.add_argument(
+        "--sample", type=float, metavar="PERCENT", help="and hash some, chosen by chance"
+    )
+    verify.add_argument("--restart", action="store_true", help="do not go on where a run stopped")
+    verify.add_argument("--repair", action="store_true", help="let the next sync fetch the wrong")
+    for action in (sync, status, verify):
         action.add_argument("--home", help="the mirror's home")
         action.add_argument("--json", action="store_true", help="speak JSON")
 
@@ -87,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
         return _init(config, args)
     if args.action == "status":
         return _status(config, as_json=args.json)
+    if args.action == "verify":
+        return _verify(config, args)
     return _sync(config, args)
 
 
@@ -197,6 +207,44 @@ def _status(config: Settings, *, as_json: bool) -> int:
     lines += [f"missing: {one.filename}" for one in missing]
     _say(answer, lines, as_json=as_json)
     return 0 if covered.complete else 1
+
+
+def _verify(config: Settings, args: argparse.Namespace) -> int:
+    import random
+    import time
+
+    from dpip.cli.progress import Progress
+    from dpip.mirror.archives import Archives
+    from dpip.mirror.catalog import Catalog
+    from dpip.mirror.store import ARCHIVES, opened
+    from dpip.mirror.verify import Depth, Verifier
+
+    depth = Depth.QUICK if args.quick else Depth.SAMPLED if args.sample else Depth.FULL
+    progress = Progress("verifying")
+    catalog = Catalog(config.home / "catalog.sqlite3")
+    try:
+        total = catalog.counts()["archives"]
+        with opened(config.home) as contents:
+            archives = Archives(config.home / ARCHIVES)
+            verifier = Verifier(catalog, archives, contents, time.monotonic)
+            done = verifier.run(
+                depth,
+                share=(args.sample or 0) / 100,
+                seed=random.randrange(2**32),
+                restart=args.restart,
+                progress=lambda state: progress.show(total, state.checked),
+            )
+            if args.repair:
+                verifier.forget(done.wrong, time.time())
+    finally:
+        progress.clear()
+        catalog.close()
+    counted = f"{done.checked} archives checked, {done.rebuilt} made again"
+    speed = f"{done.size / 1e6:,.1f} MB at {done.speed:.0f} MB/s"
+    lines = [f"{depth}: {counted}, {speed}, {len(done.wrong)} wrong"]
+    lines += [f"{one.kind}: {one.filename} {one.sha256} {one.detail}" for one in done.wrong]
+    _say(asdict(done) | {"speed_mb_s": done.speed}, lines, as_json=args.json)
+    return 1 if done.wrong else 0
 
 
 def _answer(covered: Coverage) -> dict[str, Any]:

@@ -265,9 +265,9 @@ class Catalog:
         row = self._one(f"SELECT {_ARCHIVE} FROM archives WHERE sha256=?", sha256)
         return ArchiveRecord(*row) if row else None
 
-    def archives(self) -> Iterator[ArchiveRecord]:
-        """Stream the stored archives in order of their hash."""
-        last = ""
+    def archives(self, after: str = "") -> Iterator[ArchiveRecord]:
+        """Stream the stored archives in order of their hash, those after one hash."""
+        last = after
         while rows := self._all(
             f"SELECT {_ARCHIVE} FROM archives WHERE sha256>? ORDER BY sha256 LIMIT 500",
             last,

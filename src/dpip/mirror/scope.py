@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 Closure = Mapping[str, frozenset[str]]
 """Normalized name to the files that a resolver chose for some Python and platform."""
 
-FindClosure = Callable[[Sequence[str], Sequence[str], Sequence[str]], Closure]
-"""From requirements, Pythons (such as "3.12") and platforms (such as "linux") to a closure.
+Found = tuple[Closure, list[str]]
+"""A closure, and which roots have no answer where."""
 
-May take minutes: call it in a thread. Raises DpipError where there is no answer.
+FindClosure = Callable[[Sequence[str], Sequence[str], Sequence[str], int], Found]
+"""From requirements, Pythons (such as "3.12"), platforms (such as "linux"), and how many of the
+newest releases of each requirement are meant, to a closure.
+
+May take minutes: call it in a thread. Raises DpipError where upstream fails.
 """
 _ANY = Names()
 
