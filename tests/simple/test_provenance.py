@@ -17,7 +17,7 @@ def provenance(name: str = "f.whl", sha256: str = SHA, subjects: int = 1) -> byt
     statement = {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": name, "digest": {"sha256": sha256}}] * subjects,
-        "predicateType": "https://docs.pypi.org/attestations/publish/v1",
+        "predicateType": "https://attestations.invalid/publish/v1",
         "predicate": None,
     }
     envelope = {
