@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo docs test fix lint types imports unit test-slow test-outside clean
+.PHONY: demo docs test fix lint types imports unit test-slow test-outside simulate clean
 
 $(STAMP): pyproject.toml $(wildcard setup.py)
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,10 @@ test-outside: $(STAMP)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+SIZES ?= 10000 100000
+simulate: $(STAMP)
+	$(BIN)/python -m benchmarks.simulate --sizes $(SIZES)
 
 # bench-serve, bench-node, bench-dedup, …: one for each module in benchmarks/.
 bench-%: $(STAMP)

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from dpip.ipfs.blockstore import Blockstore
     from dpip.mirror.source import FileSource, PageSource
     from dpip.settings import Settings
+    from dpip.simple.legacy_json import LegacyJson, Packages
 
 log = logging.getLogger(__name__)
 PRIVATE_AGE = 1.0
@@ -193,6 +194,8 @@ def build(settings: Settings) -> Node:
     mounts: dict[str, Application] = {
         "simple": simple,
         "files": simple,
+        "packages": Lazily(lambda: _old(routed, simple)[0]),
+        "pypi": Lazily(lambda: _old(routed, simple)[1]),
         "legacy": legacy,
         "integrity": IntegrityApplication(private.attestations),
         "resolve": Lazily(lambda: _closures(settings, routed, files)),
@@ -218,6 +221,13 @@ def build(settings: Settings) -> Node:
         following=following,
         kubo=kubo,
     )
+
+
+def _old(pages: RoutedPages, files: SimpleApplication) -> tuple[Packages, LegacyJson]:
+    """Build the forms that programs which mirror an index still ask for."""
+    from dpip.simple.legacy_json import LegacyJson, Packages
+
+    return Packages(files), LegacyJson(pages)
 
 
 def _followed(settings: Settings, upstream: ConfiguredUpstream, catalog: Catalog) -> PageSource:

@@ -9,6 +9,7 @@ SHA-256 on the way.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import logging
 from collections import defaultdict
@@ -48,18 +49,22 @@ def rebuild(catalog: Catalog, archives: Archives, now: float) -> int:
 
 async def complete(catalog: Catalog, archives: Archives) -> None:
     """Compute missing CIDs; drop archives whose bytes are not what their name says."""
-    for record in [record for record in catalog.archives() if record.cid is None]:
-        whole = archives.find(record.sha256, record.filename)
-        sha256, cid = ("", "") if whole is None else await asyncio.to_thread(_hash, whole.path)
-        if sha256 == record.sha256:
-            known = ArchiveRecord(
-                record.sha256, record.filename, record.size, cid, record.origin, record.stored_at
-            )
-            await asyncio.wrap_future(catalog.put_archive(known))
-            continue
-        log.warning("%s is not what its name says; dropped", record.filename)
-        archives.remove(record.sha256)
-        await asyncio.wrap_future(catalog.drop_archive(record.sha256))
+    while rows := catalog.read("SELECT sha256 FROM archives WHERE cid IS NULL LIMIT 500"):
+        for (sha256,) in rows:
+            record = catalog.archive(sha256)
+            if record is not None:
+                await _complete(catalog, archives, record)
+
+
+async def _complete(catalog: Catalog, archives: Archives, record: ArchiveRecord) -> None:
+    whole = archives.find(record.sha256, record.filename)
+    sha256, cid = ("", "") if whole is None else await asyncio.to_thread(_hash, whole.path)
+    if sha256 == record.sha256:
+        await asyncio.wrap_future(catalog.put_archive(dataclasses.replace(record, cid=cid)))
+        return
+    log.warning("%s is not what its name says; dropped", record.filename)
+    archives.remove(record.sha256)
+    await asyncio.wrap_future(catalog.drop_archive(record.sha256))
 
 
 def project_of(filename: str) -> str | None:

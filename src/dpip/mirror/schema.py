@@ -17,7 +17,7 @@ from dpip.errors import DpipError, HomeNotWritable
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 TABLES = (
     "projects", "pages", "files", "archives", "metadata", "changes", "routes",
     "tombstones", "followed", "marks",
@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS archives (
   sha256 TEXT PRIMARY KEY, filename TEXT NOT NULL, size INTEGER NOT NULL, cid TEXT,
   origin TEXT NOT NULL, stored_at REAL NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS archives_without_cid ON archives (sha256) WHERE cid IS NULL;
 CREATE TABLE IF NOT EXISTS metadata (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS changes (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE
@@ -115,7 +116,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=NORMAL")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version < VERSION:
-            # Versions so far only add tables; a home of an earlier one gains those it lacks.
+            # Versions so far only add; a home of an earlier one gains what it lacks.
             epoch = f"PRAGMA application_id={secrets.randbelow(2**31)};" if version == 0 else ""
             connection.executescript(
                 f"BEGIN; {_DDL} {epoch} PRAGMA user_version={VERSION}; COMMIT;"

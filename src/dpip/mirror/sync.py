@@ -111,8 +111,8 @@ class Sync:
 
     async def run(self) -> Round:
         """Plan, and work until nothing is due. Raises what ends the round as a whole."""
-        await self._plan()
-        await self._work()
+        await self.plan()
+        await self.work()
         return self.round
 
     def coverage(self) -> Coverage:
@@ -121,7 +121,8 @@ class Sync:
 
     # Planning
 
-    async def _plan(self) -> None:
+    async def plan(self) -> None:
+        """Make due what the root list, or a change of rules, says."""
         if self._worklist.mark(RULES) != self._rules:
             await reapply.reapply(self._catalog, self._worklist, self._scope, self._now())
             await asyncio.wrap_future(self._catalog.distrust())
@@ -164,7 +165,8 @@ class Sync:
 
     # Working
 
-    async def _work(self) -> None:
+    async def work(self) -> None:
+        """Bring in what is due, until nothing is or all that is left must wait."""
         running: dict[str, asyncio.Task[None]] = {}
         try:
             while True:

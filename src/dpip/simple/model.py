@@ -56,11 +56,12 @@ def versions_of(files: Iterable[File]) -> tuple[str, ...]:
 
     A name that follows neither the wheel nor the sdist convention gives nothing.
     """
-    found = (_version_in(file.filename) for file in files)
+    found = (version_in(file.filename) for file in files)
     return tuple(dict.fromkeys(version for version in found if version is not None))
 
 
-def _version_in(filename: str) -> str | None:
+def version_in(filename: str) -> str | None:
+    """Return the version in a wheel's or sdist's file name, None for another name."""
     if filename.endswith(".whl"):
         parts = filename[:-4].split("-")
         return parts[1] if len(parts) in {5, 6} else None
