@@ -26,7 +26,8 @@ def shown(word: str) -> list[str]:
     return [line for line in lines if line.split()[:1] == [word]]
 
 
-def test_commands_of_dpip(tmp_path: Path) -> None:
+def test_commands_of_dpip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     venv.create(tmp_path / "venv", with_pip=True, symlinks=os.name != "nt")
     commands = [command.split()[1:] for command in shown("dpip")]
     assert len(commands) >= 5
