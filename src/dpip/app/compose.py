@@ -27,7 +27,7 @@ from dpip.ipfs.gateway.server import Gateway
 from dpip.mirror.archives import Archives
 from dpip.mirror.catalog import Catalog
 from dpip.mirror.files import Files
-from dpip.mirror.hosts import ByHost
+from dpip.mirror.hosts import ByHost, ByScheme
 from dpip.mirror.ingest import Ingest
 from dpip.mirror.private import Private, PrivatePages
 from dpip.mirror.rebuild import complete, rebuild
@@ -149,9 +149,10 @@ def build(settings: Settings) -> Node:
     files_of: FileSource = ByHost(upstream, indexes)
     default = _followed(settings, upstream, catalog)
     if following.indexes:
-        from dpip.mirror.ordered import ByScheme, Ordered
+        from dpip.mirror.ordered import Ordered
+        from dpip.mirror.subscribed import SCHEME
 
-        files_of = ByScheme(files_of, following.indexes[0])
+        files_of = ByScheme(files_of, SCHEME, following.indexes[0])
         default = Ordered([*following.indexes, default])
 
     def pages_of(source: str) -> Pages:

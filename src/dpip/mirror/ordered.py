@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dpip.mirror.subscribed import SCHEME, NoHead
+from dpip.mirror.subscribed import NoHead
 from dpip.simple.repository import ProjectNotFound
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-    from contextlib import AbstractAsyncContextManager
 
-    from dpip.mirror.source import FileSource, PageSource
+    from dpip.mirror.source import PageSource
     from dpip.simple.model import ProjectEntry
-    from dpip.simple.upstream import Fetched, FileStream, Range, Validators
+    from dpip.simple.upstream import Fetched, Validators
 
 
 class Ordered:
@@ -45,32 +44,3 @@ class Ordered:
                     yield entry
             except NoHead:
                 continue
-
-
-class ByScheme:
-    """A FileSource that reads `ipfs://` URLs from content, and all others from `default`."""
-
-    def __init__(self, default: FileSource, content: FileSource) -> None:
-        self._default = default
-        self._content = content
-
-    def open_file(
-        self, url: str, *, offset: int = 0, known: Validators | None = None
-    ) -> AbstractAsyncContextManager[FileStream]:
-        """Open a file from `offset` on."""
-        return self._of(url).open_file(url, offset=offset, known=known)
-
-    async def read(self, url: str, limit: int) -> bytes:
-        """Return a small resource whole."""
-        return await self._of(url).read(url, limit)
-
-    async def read_tail(self, url: str, length: int) -> Range:
-        """Return a file's last bytes."""
-        return await self._of(url).read_tail(url, length)
-
-    async def read_range(self, url: str, offset: int, length: int) -> Range:
-        """Return bytes of a file."""
-        return await self._of(url).read_range(url, offset, length)
-
-    def _of(self, url: str) -> FileSource:
-        return self._content if url.startswith(SCHEME) else self._default
