@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,4 +135,3 @@ def test_heads_survive_and_are_renewed_before_they_expire(
     again = Publisher(tmp_path / "state", store, PrivateKey.from_seed(bytes(32)))
     assert again.head() == renewed
     again.close()
-    assert sqlite3.connect(tmp_path / "state").execute("SELECT count(*) FROM head").fetchone()
