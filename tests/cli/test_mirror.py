@@ -82,6 +82,32 @@ def test_rules_that_make_no_sense_are_not_written(tmp_path: Path) -> None:
     assert not (tmp_path / "mirror.toml").exists()
 
 
+def test_a_running_node_shows_what_a_sync_changed(tmp_path: Path) -> None:
+    with FixtureIndex() as index:
+        index.add("thing", wheel("thing", "1.0"))
+        dpip("mirror", "init", "--home", str(tmp_path), "--index-url", index.url)
+        assert mirror(tmp_path, "sync")[0] == 0
+        with node(tmp_path) as served:
+            page = f"{served.simple}thing/"
+            assert len(get(page)["files"]) == 1
+            index.switches.serial = 1001
+            index.status["thing"] = ("quarantined", "malware")
+            assert mirror(tmp_path, "sync")[0] == 0
+            deadline = time.monotonic() + 20
+            while get(page)["files"] and time.monotonic() < deadline:
+                time.sleep(0.2)
+            assert get(page)["project-status"]["status"] == "quarantined"
+            assert not get(page)["files"]
+    gone = mirror(tmp_path, "status")[1]["gone"]
+    assert gone == {"quarantined": 1}
+
+
+def test_a_filter_that_is_not_possible_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mirror.toml").write_text('[mirror]\nmetadata = { license = "MIT*" }\n')
+    done = dpip("mirror", "sync", "--home", str(tmp_path))
+    assert (done.returncode, "metadata" in done.stderr) == (2, True)
+
+
 @pytest.mark.slow
 def test_a_killed_sync_goes_on_where_it_was(tmp_path: Path) -> None:
     with FixtureIndex() as index:

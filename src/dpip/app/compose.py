@@ -99,10 +99,22 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.following.run())
             tasks.create_task(tending.run())
+            seen = self.catalog.last_change()
             while True:
                 await asyncio.sleep(ROUTES_AGE)
                 with _logged("following the routing table"):
                     self.reroute()
+                with _logged("following the catalog"):
+                    seen = self._forget_changed(seen)
+
+    def _forget_changed(self, seen: int) -> int:
+        """Drop pages that changed from memory: another process, a sync, may have done it."""
+        while changed := self.catalog.changed_since(seen):
+            for _, name in changed:
+                for pages in self.sources.pages.values():
+                    pages.forget(name)
+            seen = changed[-1][0]
+        return seen
 
     async def aclose(self) -> None:
         """Stop transfers and questions, close connections, commit and close the catalog."""

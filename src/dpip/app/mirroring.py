@@ -79,7 +79,14 @@ def read(home: Path) -> Configured:
         texts.append(_requirements(home / name))
         return texts[-1]
 
-    return Configured(read_selection(table, read_text), table, tuple(texts))
+    return Configured(_selection(table, read_text), table, tuple(texts))
+
+
+def _selection(table: dict[str, Any], read_text: Callable[[str], str]) -> Selection:
+    selection = read_selection(table, read_text)
+    if selection.metadata:
+        raise UsageError("mirror: a filter by metadata is not possible yet", hint="take it out")
+    return selection
 
 
 def _requirements(path: Path) -> str:
@@ -94,7 +101,7 @@ def write(home: Path, table: dict[str, Any]) -> Path:
 
     Raises UsageError for a table that makes no sense, HomeNotWritable.
     """
-    read_selection(table, lambda name: _requirements(home / name))
+    _selection(table, lambda name: _requirements(home / name))
     path = home / MIRROR_NAME
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
     temporary = path.with_suffix(".tmp")

@@ -212,6 +212,10 @@ class Catalog:
         )
         return [(row[0], row[1]) for row in rows]
 
+    def last_change(self) -> int:
+        """Return the sequence of the newest change."""
+        return int(self._all("SELECT coalesce(max(seq), 0) FROM changes")[0][0])
+
     def distrust(self) -> Future[None]:
         """Make every stored page due, without a validator: rows around it may be lost."""
 

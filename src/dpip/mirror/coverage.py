@@ -30,7 +30,9 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Counts; sizes are bytes. `late` projects are due, `failing` ones have failed since.
+    """Counts; sizes are bytes, as far as they are known before a file is here.
+
+    `late` projects are due, `failing` ones have failed since.
 
     `gone` counts tombstones by reason.
     """
@@ -56,9 +58,9 @@ def coverage(catalog: Catalog) -> Coverage:
     worklist = Worklist(catalog)
     counts = worklist.counts()
     files, size, stored, stored_size = catalog.read(
-        "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(here), 0),"
-        " coalesce(sum(size * here), 0)"
-        f" FROM (SELECT size, {_STORED} AS here FROM files WHERE listed=1)"
+        "SELECT count(*), coalesce(sum(coalesce(archives.size, files.size)), 0),"
+        " count(archives.sha256), coalesce(sum(archives.size), 0)"
+        " FROM files LEFT JOIN archives ON archives.sha256=files.sha256 WHERE listed=1"
     )[0]
     gone = catalog.read("SELECT reason, count(*) FROM tombstones GROUP BY reason ORDER BY reason")
     serial = worklist.mark("serial")
