@@ -76,6 +76,22 @@ def test_an_unchanged_page_is_confirmed_not_rendered(mirror: Mirror) -> None:
     assert mirror.index.asked["thing"] == 3
 
 
+def test_a_fresh_page_tells_its_validator_unread(mirror: Mirror) -> None:
+    mirror.index.add("thing", "thing-1.0.tar.gz", DATA)
+
+    async def story() -> None:
+        page = await mirror.pages().page("thing")
+        restarted = mirror.pages()
+        assert await restarted.validator("thing") == page.etag
+        assert restarted.cached("thing") is None, "it was not read"
+        assert await restarted.validator("other") is None
+        mirror.clock.time += 301
+        assert await restarted.validator("thing") is None, "upstream must be asked"
+
+    asyncio.run(story())
+    assert mirror.index.asked["thing"] == 1
+
+
 def test_a_stale_page_is_served_and_marked_while_upstream_is_down(mirror: Mirror) -> None:
     mirror.index.add("thing", "thing-1.0.tar.gz", DATA)
     pages = mirror.pages()

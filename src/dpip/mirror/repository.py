@@ -93,6 +93,14 @@ class Pages:
             case Due.ASK:
                 return await self._ask(name, known)
 
+    async def validator(self, name: str) -> str | None:
+        """Return a fresh page's validator without reading the page; None: `page` must be asked."""
+        if (page := self.cached(name)) is not None:
+            return page.etag
+        if due(self._known(name), self._now(), self.policy) is not Due.FRESH:
+            return None
+        return self._catalog.validator(name)
+
     async def projects(self) -> AsyncIterator[ProjectEntry]:
         """Stream the source's root list; the stored names where it cannot be asked."""
         started = False
