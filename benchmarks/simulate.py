@@ -7,8 +7,8 @@ For each size a synthetic catalog is made (a page, ten files and their archives'
 project; about 7 kB a project). Then each phase runs in a process of its own: a node's start to
 its ready line and its memory, pages by HTTP, a sync of 14,000 changed projects against an
 upstream in memory whose root list has all of them, catch-up over those changes, and a
-publication of 1,000 of them on top of a published index (up to 100,000 projects: making the
-first one takes hours for a million). Numbers are this machine's; how they grow is the result.
+publication of 1,000 of them on top of a published index (up to 100,000 projects, because its
+blocks are held in memory). Numbers are this machine's; how they grow is the result.
 """
 
 from __future__ import annotations

@@ -86,8 +86,8 @@ def test_clients_install_from_a_mirror_that_is_cut_off(client: str, tmp_path: Pa
 
 
 @pytest.mark.outside
-def test_clients_install_from_a_mirror_of_the_real_index(tmp_path: Path) -> None:
+@pytest.mark.parametrize("client", CLIENTS)
+def test_clients_install_from_a_mirror_of_the_real_index(client: str, tmp_path: Path) -> None:
     mirrored(tmp_path / "home")
     with node(tmp_path / "home", "--offline") as served:
-        for client in CLIENTS:
-            install(client, served, tmp_path / client)
+        install(client, served, tmp_path / "project")
