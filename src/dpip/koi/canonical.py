@@ -22,10 +22,12 @@ from .errors import InvalidContents
 from .rid import RID, RIDType
 
 _SAFE_INTEGER = 2**53
-_EXPONENT = re.compile(rb"\de\d")
+_MAYBE_EXPONENT = re.compile(rb"e\d")  # begins with a letter: the scan is several times faster
 _STRING_OR_EXPONENT = re.compile(rb'"(?:[^"\\]|\\.)*"|(?<=\d)e(?=\d)')
 # A number that JCS may write otherwise than we do, or a character outside the basic plane.
-_NOT_PLAIN = re.compile(rb"\d[.eE]|\d{16}|[\xf0-\xf4]|-0|null")
+# Looked for with `in` after folding characters into classes: a tenth of a regex's time.
+_CLASSES = bytes.maketrans(b"123456789.E\xf1\xf2\xf3\xf4", b"000000000ee" + b"\xf0" * 4)
+_NOT_PLAIN = (b"0e", b"0" * 16, b"\xf0")
 
 
 def to_json_value(value: Any) -> Any:
@@ -48,7 +50,7 @@ def wire_form(value: Any) -> bytes:
         written = _wire.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidContents(str(error)) from None
-    if _EXPONENT.search(written) is None:
+    if _MAYBE_EXPONENT.search(written) is None:
         return written
     return _STRING_OR_EXPONENT.sub(lambda m: b"e+" if m[0] == b"e" else m[0], written)
 
@@ -84,11 +86,18 @@ def jcs(value: Any) -> bytes:
     """Return the JSON Canonicalization Scheme form (RFC 8785); raise InvalidContents."""
     try:
         plain = _sorted.encode(value)
-        if _NOT_PLAIN.search(plain) is None:
+        if _is_plain(plain):
             return plain
         return "".join(_jcs(msgspec.to_builtins(value, enc_hook=to_json_value))).encode()
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise InvalidContents(f"contents have no canonical form: {error}") from None
+
+
+def _is_plain(written: bytes) -> bool:
+    if b"-0" in written or b"null" in written:
+        return False
+    folded = written.translate(_CLASSES)
+    return not any(part in folded for part in _NOT_PLAIN)
 
 
 def _jcs(value: Any) -> list[str]:
