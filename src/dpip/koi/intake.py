@@ -1,7 +1,9 @@
-"""The thread between the event loop and the queue: many bodies, one commit.
+"""Between the event loop and the queue: many bodies, one commit.
 
-While one group of broadcasts is being verified and written, the next one gathers; so the
-loop never waits for a signature or a disk, and a busy node commits once for many bodies.
+What arrives in one turn of the loop is one group. A small group is verified and committed
+right there, which takes less time than waking a thread and being woken by it. A large one,
+and any that would have to wait for the database, goes to a thread; while that one works on a
+group, the next one gathers. So the loop never waits for a lock, a long body or a disk flush.
 """
 
 from __future__ import annotations
@@ -10,17 +12,22 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .responder import Broadcast, Reply, Responder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     Waiting = tuple[Broadcast, asyncio.Future[Reply]]
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 64
 MOST_WAITING = 1000
+SMALL_GROUP = 16 << 10  # bytes: up to here the loop is held for less than a millisecond or so
 FAILED = Reply(500, b'{"detail":"the request could not be processed"}')
 BUSY = Reply(503, b'{"detail":"too much waits already"}', {"retry-after": "1"})
 
@@ -30,7 +37,9 @@ class Intake:
 
     def __init__(self, responder: Responder) -> None:
         self._responder = responder
+        self._gathered: list[Waiting] = []
         self._waiting: deque[Waiting] = deque()
+        self._at_work = 0
         self._ready = threading.Semaphore(0)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -38,17 +47,30 @@ class Intake:
 
     async def submit(self, broadcast: Broadcast) -> Reply:
         """Return the answer to a broadcast, once it is durable."""
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) + len(self._gathered) >= MOST_WAITING:
             return BUSY
-        self._loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[Reply] = loop.create_future()
+        self._gathered.append((broadcast, future))
+        if len(self._gathered) == 1:
+            loop.call_soon(self._pass_on)
+        return await future
+
+    def _pass_on(self) -> None:
+        """Answer what this turn of the loop brought, or leave it to the thread."""
+        group, self._gathered = self._gathered, []
+        if not self._at_work and sum(len(one.body) for one, _ in group) <= SMALL_GROUP:
+            replies = self._replies(group, self._responder.broadcast_if_free)
+            if replies is not None:
+                _resolve([future for _, future in group], replies)
+                return
+        self._at_work += len(group)
         if self._thread is None:
             self._stopping = False
             self._thread = threading.Thread(target=self._work, name="koi-intake", daemon=True)
             self._thread.start()
-        future: asyncio.Future[Reply] = self._loop.create_future()
-        self._waiting.append((broadcast, future))
+        self._waiting.extend(group)
         self._ready.release()
-        return await future
 
     def close(self) -> None:
         """Answer what waits, then end the thread."""
@@ -61,21 +83,30 @@ class Intake:
     def _work(self) -> None:
         while True:
             self._ready.acquire()
-            group = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
-            if group:
-                self._answer(group)
-            elif self._stopping:
+            while self._waiting:
+                most = min(MOST_AT_ONCE, len(self._waiting))
+                self._answer([self._waiting.popleft() for _ in range(most)])
+            if self._stopping:
                 return
 
     def _answer(self, group: list[Waiting]) -> None:
-        try:
-            replies = self._responder.broadcast([broadcast for broadcast, _ in group])
-        except Exception:  # the last net: this thread must outlive any message
-            logger.exception("broadcasts could not be accepted")
-            replies = [FAILED] * len(group)
+        replies = self._replies(group, self._responder.broadcast)
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve, [future for _, future in group], replies)
+            loop.call_soon_threadsafe(self._answered, [future for _, future in group], replies)
+
+    def _answered(self, futures: list[asyncio.Future[Reply]], replies: list[Reply]) -> None:
+        self._at_work -= len(futures)
+        _resolve(futures, replies)
+
+    def _replies(
+        self, group: list[Waiting], accept: Callable[[list[Broadcast]], T]
+    ) -> T | list[Reply]:
+        try:
+            return accept([broadcast for broadcast, _ in group])
+        except Exception:  # the last net: loop and thread must outlive any message
+            logger.exception("broadcasts could not be accepted")
+            return [FAILED] * len(group)
 
 
 def _resolve(futures: list[asyncio.Future[Reply]], replies: list[Reply]) -> None:

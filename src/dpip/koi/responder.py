@@ -80,6 +80,16 @@ class Responder:
         self._node.processor.wake()
         return replies
 
+    def broadcast_if_free(self, broadcasts: Sequence[Broadcast]) -> list[Reply] | None:
+        """Do as `broadcast`, or return None if that could wait for a lock or a disk flush."""
+        store = self._node.store
+        if store.sync or not store.lock.acquire(blocking=False):
+            return None
+        try:
+            return self.broadcast(broadcasts)
+        finally:
+            store.lock.release()
+
     def _accept(self, one: Broadcast) -> Reply:
         opened = self._node.envelopes.open(one.body, EventsPayload)
         kobjs = list(_knowledge(opened.payload.events, opened.sender))

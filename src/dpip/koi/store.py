@@ -84,6 +84,7 @@ class Store:
 
     def __init__(self, path: Path | str, *, sync: bool = False) -> None:
         self.path = str(path)
+        self.sync = sync
         self.lock = threading.RLock()
         self._depth = 0
         self._due = False
@@ -102,6 +103,7 @@ class Store:
         execute("PRAGMA journal_mode=WAL")
         execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
         execute("PRAGMA cache_size=-16000")
+        execute("PRAGMA wal_autocheckpoint=4000")  # pages: each checkpoint is a disk flush
         version = execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             raise UnreadableState(f"{self.path} was written by a newer version")

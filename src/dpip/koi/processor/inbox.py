@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MOST_QUEUED = 200_000
 MOST_OF_ONE_SENDER = 50_000
 MOST_RESIDENT = 20_000
+ROWS_AT_ONCE = 100
 
 
 @dataclass(slots=True)
@@ -74,8 +75,8 @@ class Inbox:
         rows = [(kobj, encode(kobj)) for kobj in kobjs]
         with self._store.change(later=later) as connection:
             self.check_room(rows[0][0].sender if rows else None, len(rows))
-            for kobj, blob in rows:
-                self._insert(connection, kobj, blob)
+            for first in range(0, len(rows), ROWS_AT_ONCE):
+                self._insert(connection, rows[first : first + ROWS_AT_ONCE])
         return len(rows)
 
     def add_once(self, kobj: KnowledgeObject, lane: str, seq: int) -> bool:
@@ -95,15 +96,24 @@ class Inbox:
         if self.size + more > MOST_QUEUED or (sender and mine > MOST_OF_ONE_SENDER):
             raise QueueFull(f"{self.size} objects wait to be processed")
 
-    def _insert(self, connection: sqlite3.Connection, kobj: KnowledgeObject, blob: bytes) -> None:
-        cursor = connection.execute("INSERT INTO inbox (knowledge) VALUES (?)", (blob,))
+    def _insert(
+        self, connection: sqlite3.Connection, rows: list[tuple[KnowledgeObject, bytes]]
+    ) -> None:
+        places = ",".join(["(?)"] * len(rows))
+        blobs = [blob for _, blob in rows]
+        cursor = connection.execute(f"INSERT INTO inbox (knowledge) VALUES {places}", blobs)
+        first = (cursor.lastrowid or 0) - len(rows) + 1  # AUTOINCREMENT, one writer: no gaps
+        for row_id, (kobj, _) in enumerate(rows, first):
+            self._note(row_id, kobj)
+
+    def _note(self, row_id: int, kobj: KnowledgeObject) -> None:
         self.size += 1
         self._of_sender[kobj.sender] += 1
         if self._in_database or len(self._ready) >= MOST_RESIDENT:
             self._in_database += 1
             return
-        self._last_resident = cursor.lastrowid or 0
-        self._ready.append(Item(self._last_resident, kobj))
+        self._last_resident = row_id
+        self._ready.append(Item(row_id, kobj))
 
     @property
     def waiting(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 COMMIT_EVERY = 64
+GATHER_SECONDS = 0.002  # an idle worker lets a burst begin: one wake-up, one commit
 MOST_TYPES = 10_000
 _STANDARD = frozenset(id(handler) for handler in STANDARD_HANDLERS)
 
@@ -242,6 +244,7 @@ class ProcessorInterface:
                     if not self._returned and not self._inbox.waiting and not self._stopping:
                         self._changed.notify_all()
                         self._changed.wait(1.0)
+                time.sleep(GATHER_SECONDS)
 
     def _wait_for_returned(self) -> bool:
         """Wait for what other nodes were asked for; say whether there is work to do."""

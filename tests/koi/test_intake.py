@@ -1,0 +1,110 @@
+"""Groups of broadcasts: answered on the loop while that is short, by a thread otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.koi import raw
+from tests.koi.nodes import make
+
+from dpip.koi.intake import SMALL_GROUP, Intake
+from dpip.koi.responder import Broadcast, Reply, Responder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class Recorder(Responder):
+    """A responder that notes which thread accepted how many bodies."""
+
+    def __init__(self, node: Any) -> None:
+        super().__init__(node)
+        self.groups: list[tuple[int, int]] = []
+
+    def broadcast(self, broadcasts: Sequence[Broadcast]) -> list[Reply]:
+        self.groups.append((threading.get_ident(), len(broadcasts)))
+        return super().broadcast(broadcasts)
+
+
+@pytest.fixture
+def responder(tmp_path: Path) -> Any:
+    node = make(tmp_path / "node", base_url="http://127.0.0.1:9/koi-net")
+    yield Recorder(node)
+    node.store.close()
+
+
+def body(rid: str, filler: int = 0) -> Broadcast:
+    event = raw.event("NEW", rid, {"rid": rid, "filler": "x" * filler})
+    return Broadcast(raw.compact({"events": [event]}))
+
+
+async def submitted(responder: Responder, *bodies: Broadcast) -> list[int]:
+    intake = Intake(responder)
+    replies = await asyncio.gather(*map(intake.submit, bodies))
+    await asyncio.to_thread(intake.close)
+    return [reply.status for reply in replies]
+
+
+def queued(responder: Any) -> int:
+    return int(responder._node.store.row("SELECT count(*) FROM inbox")[0])
+
+
+def test_bodies_of_one_turn_are_one_group_on_the_loop(responder: Any) -> None:
+    statuses = asyncio.run(submitted(responder, *(body(f"orn:test.a:{n}") for n in range(5))))
+    assert statuses == [200] * 5
+    assert responder.groups == [(threading.get_ident(), 5)]
+    assert queued(responder) == 5
+
+
+def test_a_long_body_goes_to_the_thread(responder: Any) -> None:
+    assert asyncio.run(submitted(responder, body("orn:test.a:1", SMALL_GROUP))) == [200]
+    ((thread, count),) = responder.groups
+    assert thread != threading.get_ident()
+    assert count == 1
+
+
+def test_the_loop_does_not_wait_for_the_database(responder: Any) -> None:
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with responder._node.store.lock:
+            held.set()
+            free.wait(10)
+
+    async def run() -> list[int]:
+        waiting = asyncio.ensure_future(submitted(responder, body("orn:test.a:1")))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        free.set()
+        return await waiting
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(10)
+    assert asyncio.run(run()) == [200]
+    holder.join()
+    assert responder.groups[-1][0] != threading.get_ident()
+
+
+def test_a_failure_is_answered(responder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(responder, "broadcast", fail)
+    assert asyncio.run(submitted(responder, body("orn:test.a:1"))) == [500]
+
+
+def test_rows_of_a_long_batch_keep_their_order(responder: Any) -> None:
+    rids = [f"orn:test.a:{n}" for n in range(250)]
+    events = [raw.event("NEW", rid, {}) for rid in rids]
+    one = Broadcast(raw.compact({"events": events}))
+    assert [reply.status for reply in responder.broadcast([one])] == [200]
+    inbox = responder._node.inbox
+    items = [inbox.take() for _ in rids]
+    assert [str(item.kobj.rid) for item in items] == rids
+    found = responder._node.store.rows("SELECT id FROM inbox ORDER BY id")
+    assert [item.id for item in items] == [row_id for (row_id,) in found]
