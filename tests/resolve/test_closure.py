@@ -168,6 +168,48 @@ def test_the_client_solves_by_itself(index: FixtureIndex, engine: Engine) -> Non
     assert outcome.pins[0].file.url == f"{NODE}/files/{sha256}/app-1.0-py3-none-any.whl"
 
 
+@pytest.fixture
+def narrowing() -> FixtureIndex:
+    """An index in which the search gives up app 2.0 for app 1.0."""
+    index = FixtureIndex()
+    index.add("app", wheel("app", "2.0", requires=["lib>1"]), wheel("app", "1.0"))
+    index.add("app", sdist("app", "2.0"), sdist("app", "1.0"))
+    index.add("lib", wheel("lib", "1.0"))
+    return index
+
+
+def test_what_was_passed_over_is_sent_without_hashes(
+    narrowing: FixtureIndex, engine: Engine
+) -> None:
+    asked = request("app")
+    found = sent(narrowing, asked)
+    app = next(project for project in found.projects if project.name == "app")
+    assert [(row.filename, row.sha256) for row in app.files[0]] == [
+        ("app-2.0-py3-none-any.whl", None)
+    ]
+    assert len(app.files[1]) == 2
+    assert all(row.sha256 for row in app.files[1])
+    assert versions(closure_client.solve(engine, NODE, asked, found)) == {"app": "1.0"}
+
+
+def test_a_choice_that_the_node_passed_over_is_read_from_the_index(
+    narrowing: FixtureIndex, tmp_path: Path
+) -> None:
+    asked = request("app")
+    found = sent(narrowing, asked)
+    wheel_name = "app-2.0-py3-none-any.whl"
+    free = msgspec.structs.replace(found.metadata[wheel_name], requires=[])
+    lie = msgspec.structs.replace(found, metadata={**found.metadata, wheel_name: free})
+    without = {k: v for k, v in found.metadata.items() if k != wheel_name}
+    silent = msgspec.structs.replace(found, metadata=without)
+    with narrowing:
+        for answer in (lie, silent):
+            engine = Engine(Places((narrowing.url,)), Store(None), tmp_path, time.time())
+            assert versions(closure_client.solve(engine, NODE, asked, answer)) == {"app": "1.0"}
+            assert [read.name for read in engine.reads] == ["app"]
+            engine.close()
+
+
 def test_an_impossible_question_is_proved_here(index: FixtureIndex, engine: Engine) -> None:
     asked = request("app", "lib>100")
     assert isinstance(closure_client.solve(engine, NODE, asked, sent(index, asked)), Impossible)

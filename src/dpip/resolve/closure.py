@@ -72,7 +72,8 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
 class WireProject(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A project: all versions newest first; files only of versions that were looked at.
 
-    A file with an empty URL is at `files/<sha256>/<filename>` of the node.
+    A file with an empty URL is at `files/<sha256>/<filename>` of the node. One without a hash
+    as well belongs to a version that the search gave up: it says why, and is no file to fetch.
     """
 
     name: str

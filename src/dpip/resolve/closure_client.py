@@ -28,7 +28,7 @@ from dpip.resolve.transport import Request as HttpRequest
 if TYPE_CHECKING:
     from dpip.resolve.closure import Answer, WireProject
     from dpip.resolve.engine import Engine
-    from dpip.resolve.facts import Direct
+    from dpip.resolve.facts import Direct, FileKind
     from dpip.resolve.request import Request
     from dpip.resolve.resolution import Impossible, Solution
 
@@ -97,9 +97,17 @@ def solve(engine: Engine, node: str, request: Request, answer: Answer) -> Soluti
     while True:
         facts = AnswerFacts(engine, answer, node, frozenset(whole))
         try:
-            return drive(request, facts, engine.facts.gather)
+            return _with_files(drive(request, facts, engine.facts.gather))
         except OutsideAnswer as outside:
             whole.add(str(outside))
+
+
+def _with_files(outcome: Solution | Impossible) -> Solution | Impossible:
+    """Return an outcome; raises OutsideAnswer if a choice is one that the node passed over."""
+    for pin in getattr(outcome, "pins", ()):
+        if not all(file.url for file in pin.files):
+            raise OutsideAnswer(pin.name)
+    return outcome
 
 
 class AnswerFacts:
@@ -114,6 +122,7 @@ class AnswerFacts:
         self._node = node.rstrip("/")
         self._wire = {each.name: each for each in answer.projects if each.name not in whole}
         self._missing = frozenset(answer.missing)
+        self._whole = whole
         self._projects: dict[str, Project] = {}
 
     def project(self, name: str) -> Project | Unavailable | None:
@@ -133,14 +142,19 @@ class AnswerFacts:
     def dependencies(self, file: CandidateFile) -> Dependencies | Unavailable | None:
         """Return a record, from the index if the node did not send it. Raises Contradiction."""
         record = self._answer.metadata.get(file.filename)
-        if record is not None:
+        if record is not None and record.name not in self._whole:
             return self._checked(from_record(record), file)
+        if not file.url:
+            raise OutsideAnswer(self._project_of(file))
         why = self._answer.unread.get(file.filename)
         return Unavailable("broken", why) if why else self._engine.facts.dependencies(file)
 
     def direct(self, url: str) -> Direct | Unavailable | None:
         """Leave what the node does not send to the engine."""
         return self._engine.facts.direct(url)
+
+    def _project_of(self, file: CandidateFile) -> str:
+        return next(name for name in self._wire if file_version(file.filename, name))
 
     def _checked(self, found: Dependencies, file: CandidateFile) -> Dependencies:
         claimed = file_version(file.filename, found.name)
@@ -187,6 +201,10 @@ class AnswerFiles(Sequence[tuple[CandidateFile, ...]]):
         name, expected = self._wire.name, self._wire.versions[number]
         if file_version(row.filename, name) != version(expected):
             raise Contradiction(f"{row.filename} is no file of {name} {expected}")
+        if not row.url and row.sha256 is None:
+            kind: FileKind = "wheel" if row.filename.endswith(".whl") else "sdist"
+            python = row.requires_python
+            return CandidateFile(row.filename, "", kind, requires_python=python, yanked=row.yanked)
         url = row.url or f"/files/{row.sha256}/{quote(row.filename)}"
         return candidate(msgspec.structs.replace(row, url=self._node + url), self._page)
 

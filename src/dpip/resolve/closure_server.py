@@ -21,18 +21,19 @@ from dpip.resolve import closure, core_metadata, pages, records
 from dpip.resolve.errors import BadAnswer, BadMetadata, BuildFailed
 from dpip.resolve.facts import CandidateFile, Dependencies, Project, Unavailable
 from dpip.resolve.records import to_record
-from dpip.resolve.resolution import NeedMore
+from dpip.resolve.resolution import NeedMore, Solution
 from dpip.resolve.sdist import static_metadata
 from dpip.resolve.session import Session
 from dpip.simple.asgi import BadRequest, MethodNotAllowed, send_error, send_whole
 from dpip.simple.repository import FileNotFound, ProjectNotFound, UpstreamInvalid, WholeFile
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Set
     from typing import Any
 
     from dpip.resolve.facts import Direct, Wants
     from dpip.resolve.request import Request
+    from dpip.resolve.resolution import Outcome, Pin
     from dpip.resolve.sdist import Builder
     from dpip.simple.asgi import Receive, Scope, Send
     from dpip.simple.repository import FileSource, PageSource
@@ -107,15 +108,22 @@ class ClosureApplication:
         return held[1]
 
     async def _solved(self, wanted: Request) -> tuple[dict[str, str], bytes]:
+        await self._run(wanted)
+        # What was fetched ahead is at hand now: the second run looks at what it needs only.
+        facts, outcome = await self._run(wanted)
+        chosen = outcome.pins if isinstance(outcome, Solution) else ()
+        answer = msgspec.structs.replace(
+            facts.answer(wanted, chosen), state=_state(facts.etags), max_age=self._max_age
+        )
+        body = await asyncio.to_thread(gzip.compress, closure.encode(answer), 9)
+        return facts.etags, body
+
+    async def _run(self, wanted: Request) -> tuple[Recorder, Outcome]:
         facts = Recorder(self._sources)
         session = Session(wanted, facts)
         while isinstance(outcome := await asyncio.to_thread(session.run), NeedMore):
             await self._sources.learn(outcome.wants)
-        answer = msgspec.structs.replace(
-            facts.answer(wanted), state=_state(facts.etags), max_age=self._max_age
-        )
-        body = await asyncio.to_thread(gzip.compress, closure.encode(answer), 6)
-        return facts.etags, body
+        return facts, outcome
 
 
 def _state(etags: dict[str, str]) -> str:
@@ -281,8 +289,9 @@ class Recorder:
         """Refuse: a node reads no URLs for others."""
         return Unavailable("refused", f"a node does not read {url}")
 
-    def answer(self, wanted: Request) -> closure.Answer:
-        """Return everything that was looked at."""
+    def answer(self, wanted: Request, chosen: Iterable[Pin]) -> closure.Answer:
+        """Return everything that was looked at, and in full what was chosen."""
+        full = {(pin.name, pin.version) for pin in chosen}
         found = [p for p in self._projects.values() if isinstance(p, Project)]
         unread = {
             name: "" if each.detail == UNBUILT else each.detail
@@ -291,7 +300,7 @@ class Recorder:
         }
         return closure.Answer(
             state="",
-            projects=[self._wire(project, wanted) for project in found],
+            projects=[self._wire(project, wanted, full) for project in found],
             missing=[n for n, p in self._projects.items() if isinstance(p, Unavailable)],
             metadata={
                 name: to_record(each)
@@ -301,13 +310,31 @@ class Recorder:
             unread=unread,
         )
 
-    def _wire(self, project: Project, wanted: Request) -> closure.WireProject:
-        looked = self._looked[project.name]
-        files = {
-            number: [_row(file) for file in _useful(project.files[number], wanted)]
-            for number in sorted(looked.numbers)
-        }
+    def _wire(
+        self, project: Project, wanted: Request, full: Set[tuple[str, str]]
+    ) -> closure.WireProject:
+        files = {}
+        for number in sorted(self._looked[project.name].numbers):
+            useful = _useful(project.files[number], wanted)
+            passed_over = (project.name, project.versions[number]) not in full
+            lean = self._lean(useful) if passed_over and _is_plain(wanted) else None
+            files[number] = lean or [_row(file) for file in useful]
         return closure.WireProject(project.name, list(project.versions), files)
+
+    def _lean(self, files: Sequence[CandidateFile]) -> list[pages.FileRow] | None:
+        """Return rows with what a solver reads of a version; None where it may read more.
+
+        Hashes do not compress: with those of all the versions that a long search passed over,
+        an answer is half as large again.
+        """
+        read = {file: self._records.get(file.filename) for file in files}
+        if any(isinstance(each, Unavailable) for each in read.values()):
+            return None
+        return [
+            pages.FileRow(each.filename, "", None, None, each.requires_python, each.yanked)
+            for each, record in read.items()
+            if record is not None
+        ]
 
 
 class LookedAt(Sequence[tuple[CandidateFile, ...]]):
@@ -343,6 +370,13 @@ def _useful(files: Sequence[CandidateFile], wanted: Request) -> list[CandidateFi
     rank = wanted.target.tags.rank
     fitting = [file for file in files if file.kind == "sdist" or rank(file.filename) is not None]
     return fitting if any(file.kind == "wheel" for file in fitting) else list(files)
+
+
+def _is_plain(wanted: Request) -> bool:
+    """Say whether file names and markers decide alone: no dates, hashes, other machines."""
+    given = (*wanted.requirements, *wanted.constraints, *wanted.overrides)
+    with_hashes = any(each.hashes for each in given)
+    return wanted.exclude_newer is None and not wanted.universal and not with_hashes
 
 
 def _row(file: CandidateFile) -> pages.FileRow:
