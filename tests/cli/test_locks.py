@@ -82,8 +82,8 @@ def test_uv_installs_from_pylock(
 def test_pip_installs_from_pylock(
     index: FixtureIndex, tmp_path: Path, python: str, words: tuple[str, ...]
 ) -> None:
-    pip = peers.require("pip")
     out = tmp_path / "pylock.toml"
     lock(index, out, *words)
-    run(str(pip), "--python", python, "install", "-q", "--index-url", index.url, "-r", str(out))
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q"]
+    run(*pip, "--index-url", index.url, "-r", str(out))
     assert installed(python) == "1.0 2.0"

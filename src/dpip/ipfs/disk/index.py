@@ -31,24 +31,31 @@ class Index:
         self._reading = threading.local()
         self._writing = threading.RLock()
         self._open: list[sqlite3.Connection] = []
-        with mapped(path):
-            self._writer = self._connect()
-            with self.write() as db:
-                (version,) = db.execute("PRAGMA user_version").fetchone()
-                if version == 0:
-                    for statement in SCHEMA:
-                        db.execute(statement)
-                    db.execute(f"PRAGMA user_version = {VERSION}")
-                elif version != VERSION:
-                    raise Unavailable(f"{path} is of version {version}; this is {VERSION}")
+        try:
+            with mapped(path):
+                self._writer = self._connect()
+                self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        with self.write() as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in SCHEMA:
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {VERSION}")
+            elif version != VERSION:
+                raise Unavailable(f"{self._path} is of version {version}; this is {VERSION}")
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(
             self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
+        self._open.append(db)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        self._open.append(db)
         return db
 
     def read(self, statement: str, *values: Any) -> sqlite3.Cursor:
