@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -80,13 +81,12 @@ def run(args: argparse.Namespace) -> int:
     args.format = args.format or _format_of(args.output)
     directory = Path(args.cache_dir).expanduser() if args.cache_dir else default_directory()
     now = time.time()
-    store = Store(None if args.no_cache else directory / FILE_NAME)
-    key = _key(args)
-    held = store.answer(key) if key and not args.refresh and not args.download else None
-    if held is not None and (args.offline or held.fresh_until > now):
-        store.close()
-        return _give(held.body, held.talk, args)
-    return _resolve(args, Kept(store, directory, now, key, held))
+    with closing(Store(None if args.no_cache else directory / FILE_NAME)) as store:
+        key = _key(args)
+        held = store.answer(key) if key and not args.refresh and not args.download else None
+        if held is not None and (args.offline or held.fresh_until > now):
+            return _give(held.body, held.talk, args)
+        return _resolve(args, Kept(store, directory, now, key, held))
 
 
 def _key(args: argparse.Namespace) -> str | None:

@@ -89,8 +89,10 @@ class Store:
         self._connection = self._open()
 
     def close(self) -> None:
-        """Write what waits and close the file."""
+        """Write what waits and close the file; closing twice is closing once."""
         with self._lock:
+            if self._closed:
+                return
             self.flush()
             self._closed = True
             self._connection.close()
