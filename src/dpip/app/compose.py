@@ -20,6 +20,12 @@ from dpip.app.pip_settings import index_url
 from dpip.app.status import Status
 from dpip.app.tending import Tending
 from dpip.errors import DpipError
+from dpip.federation.assembly import Assembly
+from dpip.federation.directory import GraphDirectory
+from dpip.federation.holdings import Holdings
+from dpip.federation.neighbours import Neighbours
+from dpip.federation.peer import Membership, Peer
+from dpip.federation.trust import Trust
 from dpip.ipfs.disk.archives import Archives as ArchiveStore
 from dpip.ipfs.disk.leaves import WithLeaves
 from dpip.ipfs.disk.store import DiskBlockstore
@@ -76,18 +82,29 @@ class Node:
     private: Private
     indexes: dict[str, Upstream]
     ingest: Ingest
+    peer: Peer
+    neighbours: Neighbours
     reroute: Callable[[], None]
     """Puts the routing table that is on disk in force."""
     blocks: DiskBlockstore
     following: Following
     kubo: KuboSide | None = None
 
-    async def background(self) -> None:
-        """Do what a node does when nobody asks.
+    async def background(self, url: str) -> None:
+        """Do what a node does when nobody asks; `url` is where it answers.
 
-        That is: learn its upstream, complete its catalog, look for newer heads of the indexes
-        that it follows, look after its store, follow the routing table.
+        That is: take part in the network, learn its upstream, complete its catalog, look for
+        newer heads of the indexes that it follows, look after its store, follow the routing table.
         """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._converse(url))
+            tasks.create_task(self._look_after())
+
+    async def _converse(self, url: str) -> None:
+        with _logged("talking to peers"):
+            await self.peer.run(url)
+
+    async def _look_after(self) -> None:
         if not self.settings.offline:
             with contextlib.suppress(DpipError):
                 await self.upstream.upstream()
@@ -120,6 +137,7 @@ class Node:
         """Stop transfers and questions, close connections, commit and close the catalog."""
         await self.sources.close()
         await self.ingest.close()
+        await self.neighbours.aclose()
         await self.upstream.aclose()
         for index in self.indexes.values():
             await index.aclose()
@@ -176,8 +194,12 @@ def build(settings: Settings) -> Node:
 
     sources = Sources({}, pages_of)
     reroute()
+    directory = GraphDirectory(lambda: peer.node, settings.peer_networks)
+    neighbours = Neighbours(directory, Assembly(leaves).make, insistent=settings.offline)
     ingest = Ingest(
         upstream=files_of,
+        nearby=neighbours,
+        offline=settings.offline,
         archives=archives,
         catalog=catalog,
         now=time.time,
@@ -201,12 +223,18 @@ def build(settings: Settings) -> Node:
         rerouted=reroute,
     )
     legacy = UploadServer(private, uploads, archives.scratch, max_file_size=settings.max_file_size)
-    status = Status(settings, catalog=catalog, sources=sources, ingest=ingest)
+    status = Status(
+        settings, catalog=catalog, sources=sources, ingest=ingest, savings=neighbours.savings
+    )
     kubo = _kubo(settings, leaves)
     gateway = Gateway(kubo.blocks if kubo else leaves, content.records(settings))
+    peer = Peer(
+        _membership(settings, sources), catalog=catalog, pages=sources.pages[DEFAULT_SOURCE]
+    )
     mounts: dict[str, Application] = {
+        "koi-net": peer,
         "simple": simple,
-        "files": simple,
+        "files": Holdings(simple, files=files, archives=contents),
         "packages": Lazily(lambda: _old(routed, simple)[0]),
         "pypi": Lazily(lambda: _old(routed, simple)[1]),
         "legacy": legacy,
@@ -229,6 +257,8 @@ def build(settings: Settings) -> Node:
         private=private,
         indexes=indexes,
         ingest=ingest,
+        peer=peer,
+        neighbours=neighbours,
         reroute=reroute,
         blocks=blocks,
         following=following,
@@ -262,6 +292,22 @@ def _kubo(settings: Settings, blocks: Blockstore) -> KuboSide | None:
     from dpip.app.kubo import KuboSide, is_chosen
 
     return KuboSide(settings, blocks) if is_chosen(settings) else None
+
+
+def _membership(settings: Settings, sources: Sources) -> Membership:
+    """Return how a node takes part; what is routed elsewhere is not the network's business."""
+
+    def mine(name: str) -> bool:
+        return sources.routes.source_of(name) != DEFAULT_SOURCE
+
+    return Membership(
+        home=settings.home / "koi",
+        name=settings.name,
+        trust=Trust.listing(settings.trusted_nodes, settings.private_nodes, mine),
+        url=settings.public_url,
+        contacts=settings.first_contact,
+        networks=settings.peer_networks,
+    )
 
 
 def _pages(

@@ -61,7 +61,7 @@ async def _serve(settings: Settings) -> None:
             log.info("ready at %s", url)
             sys.stdout.write(f"ready {url}\n")
             sys.stdout.flush()
-            background.append(asyncio.create_task(node.background()))
+            background.append(asyncio.create_task(node.background(url)))
             if settings.tls_certificate:
                 background.append(asyncio.create_task(_serve_tls(node.application, settings, stop)))
 

@@ -12,6 +12,7 @@ from dpip.simple.asgi import send_error
 from dpip.simple.repository import FileNotFound
 
 if TYPE_CHECKING:
+    from dpip.federation.neighbours import Savings
     from dpip.mirror.catalog import Catalog
     from dpip.mirror.ingest import Ingest
     from dpip.mirror.sources import Sources
@@ -39,12 +40,19 @@ class Status:
     """Three small applications over the node's parts."""
 
     def __init__(
-        self, settings: Settings, *, catalog: Catalog, sources: Sources, ingest: Ingest
+        self,
+        settings: Settings,
+        *,
+        catalog: Catalog,
+        sources: Sources,
+        ingest: Ingest,
+        savings: Savings,
     ) -> None:
         self._settings = settings
         self._catalog = catalog
         self._sources = sources
         self._ingest = ingest
+        self._savings = savings
 
     async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Say that the node answers, cheaply."""
@@ -54,6 +62,10 @@ class Status:
             "name": self._settings.name,
             "version": __version__,
             "offline": self._settings.offline,
+            "files_from_peers": self._savings.files,
+            "bytes_from_peers": self._savings.size,
+            "bytes_moved_for_them": self._savings.moved,
+            "bytes_saved": self._savings.size - self._savings.moved,
         }
         await send_json(send, 200, body)
 
@@ -95,6 +107,12 @@ class Status:
             "dpip_upstream_questions": (
                 "Project pages asked of upstream since start.",
                 self._sources.questions,
+            ),
+            "dpip_peer_files": ("Files that peers gave since start.", self._savings.files),
+            "dpip_peer_bytes": ("Bytes of the files that peers gave.", self._savings.size),
+            "dpip_peer_moved_bytes": (
+                "Bytes that came over the network for the files that peers gave.",
+                self._savings.moved,
             ),
             "dpip_upstream_transfers": (
                 "File transfers begun since start.",

@@ -67,10 +67,6 @@ class Files:
         record = self._record(key, filename)
         if (whole := await self._remade(record)) is not None:
             return whole
-        if self._offline:
-            raise UpstreamUnavailable(
-                f"{filename} is not stored", hint="the node is offline: connect it, and ask again"
-            )
         arrival = self._ingest.fetch(record)
         if (whole := await arrival.begun()) is not None:
             return whole
@@ -112,14 +108,14 @@ class Files:
     async def _from_upstream(self, record: FileRecord) -> bytes:
         """Ask for the sidecar, then for the wheel's tail, then for all of it."""
         if self._offline:
-            raise UpstreamUnavailable(f"the metadata of {record.filename} is not stored")
+            return await self._from_whole(record)
         if record.sidecar and (body := await self._sidecar(record)) is not None:
             return body
         try:
             return await self._from_ranges(record)
         except NotAWheel:
             raise
-        except UpstreamInvalid:
+        except (UpstreamInvalid, UpstreamUnavailable):
             return await self._from_whole(record)
 
     async def _sidecar(self, record: FileRecord) -> bytes | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dpip.errors import DpipError
 from dpip.mirror.arrival import Arrival
@@ -31,9 +31,18 @@ MOST_BREAKS = 5
 """How often in a row a transfer may break without bringing a byte."""
 
 
+class Nearby(Protocol):
+    """Somewhere closer than upstream that may have a file."""
+
+    async def obtain(self, record: FileRecord, part: Path) -> bool:
+        """Put the whole file, checked, at `part`; False where it cannot be had. Never raises."""
+        ...
+
+
 class Ingest:
     """Fetches files into the archives and the catalog.
 
+    `nearby` is asked before upstream; `offline` says that upstream is not asked at all.
     `now` returns seconds since the epoch. `stored` is told of each new archive.
     """
 
@@ -46,6 +55,8 @@ class Ingest:
         now: Callable[[], float],
         max_size: int,
         pause: float = 0.2,
+        nearby: Nearby | None = None,
+        offline: bool = False,
     ) -> None:
         self._upstream = upstream
         self._archives = archives
@@ -53,6 +64,8 @@ class Ingest:
         self._now = now
         self._max_size = max_size
         self._pause = pause
+        self._nearby = nearby
+        self._offline = offline
         self._arrivals: dict[str, Arrival] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.transfers = 0
@@ -94,8 +107,14 @@ class Ingest:
         if record.sha256 is None:
             # Without a hash nothing proves that an old part is of the same file.
             part.unlink(missing_ok=True)
+        near = await self._from_nearby(record, part)
+        if self._offline and not near:
+            raise UpstreamUnavailable(
+                f"{record.filename} is not stored",
+                hint="the node is offline: connect it, and ask again",
+            )
         try:
-            sha256, cid = await self._into(part, record, arrival)
+            sha256, cid = await self._into(part, record, arrival, complete=near)
         except UpstreamInvalid:
             part.unlink(missing_ok=True)
             if not arrival.written or arrival.started:
@@ -110,27 +129,35 @@ class Ingest:
                 f" {record.sha256}; nothing was stored",
             )
         whole = await asyncio.to_thread(self._archives.keep, part, sha256, record.filename)
-        await self._record(record, whole, cid)
+        await self._record(record, whole, cid, "peer" if near else "upstream")
         return whole
 
-    async def _into(self, part: Path, record: FileRecord, arrival: Arrival) -> tuple[str, str]:
+    async def _from_nearby(self, record: FileRecord, part: Path) -> bool:
+        """Say whether a neighbour gave the whole file; a part of an earlier fetch goes on."""
+        if self._nearby is None or record.sha256 is None or part.exists():
+            return False
+        return await self._nearby.obtain(record, part)
+
+    async def _into(
+        self, part: Path, record: FileRecord, arrival: Arrival, *, complete: bool = False
+    ) -> tuple[str, str]:
         sink = Sink(part, arrival.advance)
         try:
             position = await sink.resume()
-            if not position or position != record.size:
+            if not complete and (not position or position != record.size):
                 await self._download(record, arrival, sink, position)
             return await sink.finish()
         except BaseException:
             await sink.abandon()
             raise
 
-    async def _record(self, record: FileRecord, whole: WholeFile, cid: str) -> None:
+    async def _record(self, record: FileRecord, whole: WholeFile, cid: str, origin: str) -> None:
         stored = ArchiveRecord(
             sha256=whole.sha256,
             filename=record.filename,
             size=whole.size,
             cid=cid,
-            origin="upstream",
+            origin=origin,
             stored_at=self._now(),
         )
         await asyncio.wrap_future(self._catalog.put_archive(stored))

@@ -27,14 +27,17 @@ async def record_page(
     *,
     source: str,
     now: float,
+    rendered: Callable[[str], None] = lambda _: None,
 ) -> StoredPage:
     """Render a page that changed, and commit it with its files and tombstones.
 
     `now` is seconds since the epoch, `source` the name of its source in the routing table.
+    `rendered` is called with the page's validator before the catalog has it.
     """
     assert fetched.project is not None, "an unchanged page is not rendered"
     project = servable(dataclasses.replace(fetched.project, name=name), catalog)
     page = await asyncio.to_thread(render, project)
+    rendered(page.etag)
     record = PageRecord(
         name=name,
         confirmed_at=now,

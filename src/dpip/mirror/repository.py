@@ -134,6 +134,34 @@ class Pages:
             await asyncio.wait([task])
         return await self._ask(name, self._known(name))
 
+    async def take(
+        self, name: str, told: Fetched, at: float, said: Callable[[str], None]
+    ) -> StoredPage:
+        """Store a page that was told by somebody who is believed as the source is.
+
+        `at` is when the teller heard it. `said` is called with the page's validator before the
+        catalog has it.
+        """
+        assert told.project is not None, "what is told is a page"
+        _refuse_older(name, self._record_of(name), told.project)
+        page = await self._render_new(name, told, at, said)
+        self._memory.put(page, fresh_until=at + self.policy.max_age)
+        return page
+
+    async def gone(self, name: str) -> None:
+        """Drop a page of which somebody who is believed says that its source has none."""
+        self._memory.drop(name)
+        absent = PageRecord(name, self._now(), absent=True, source=self._source)
+        await asyncio.wrap_future(self._catalog.put_record(absent))
+
+    async def doubt(self, name: str) -> None:
+        """Let the next request ask the source, however fresh the page is."""
+        record = self._record_of(name)
+        if record is not None:
+            due_now = dataclasses.replace(record, confirmed_at=0.0)
+            await asyncio.wrap_future(self._catalog.put_record(due_now))
+        self._memory.drop(name)
+
     def forget(self, name: str) -> None:
         """Drop a page from memory, so that the next request reads the catalog."""
         self._memory.drop(name)
@@ -236,9 +264,15 @@ class Pages:
         self._memory.put(page, fresh_until=now + self.policy.max_age)
         return page
 
-    async def _render_new(self, name: str, fetched: Fetched, now: float) -> StoredPage:
+    async def _render_new(
+        self,
+        name: str,
+        fetched: Fetched,
+        now: float,
+        said: Callable[[str], None] = lambda _: None,
+    ) -> StoredPage:
         return await record_page(
-            self._catalog, self._render, name, fetched, source=self._source, now=now
+            self._catalog, self._render, name, fetched, source=self._source, now=now, rendered=said
         )
 
 

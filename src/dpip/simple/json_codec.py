@@ -87,6 +87,17 @@ def decode_project(raw: bytes, *, base_url: str = "") -> Project:
     )
 
 
+def decode_file(row: object) -> File:
+    """Return the file that one object of a page describes. Raises UpstreamInvalid."""
+    try:
+        item = msgspec.convert(row, _File)
+    except msgspec.ValidationError as error:
+        raise UpstreamInvalid(f"not a file of a project page: {error}") from None
+    if not _is_sane(item):
+        raise UpstreamInvalid(f"not the name and size of a file: {item.filename[:100]!r}")
+    return _to_file(item, "")
+
+
 def check_version(version: str) -> None:
     """Raise UpstreamInvalid for a version of the API that dpip cannot read (PEP 629)."""
     if not supported_version(version):
@@ -147,7 +158,7 @@ def encode_project(project: Project) -> bytes:
             "name": project.name,
             "project-status": status,
             "versions": list(project.versions),
-            "files": [_encode_file(file) for file in project.files],
+            "files": [encode_file(file) for file in project.files],
         }
     )
 
@@ -159,7 +170,8 @@ def _encode_meta(version: str, last_serial: int | None) -> dict[str, object]:
     return meta
 
 
-def _encode_file(file: File) -> dict[str, object]:
+def encode_file(file: File) -> dict[str, object]:
+    """Return one file object of a page."""
     row: dict[str, object] = {
         "filename": file.filename,
         "url": file.url,

@@ -1,0 +1,54 @@
+"""What a node's KOI cache holds of a project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from dpip.federation.claims import BadClaim, ProjectClaim, read_file, read_project
+from dpip.federation.rids import PypiFile, PypiProject
+from dpip.koi import RID
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dpip.koi import Cache
+    from dpip.simple.model import File
+
+_FILES = "SELECT {} FROM bundle WHERE type=? AND rid>=? AND rid<? ORDER BY rid"
+
+
+def file_rids(cache: Cache, name: str) -> list[RID]:
+    """Return the RIDs of a project's files. Costs O(its files)."""
+    rows = cache.store.rows(_FILES.format("rid"), _span(name))
+    return [RID.from_string(rid) for (rid,) in rows]
+
+
+def files(cache: Cache, name: str) -> list[File]:
+    """Return a project's files as they are claimed; what is no claim is left out."""
+    found = []
+    for rid, contents in cache.store.rows(_FILES.format("rid, contents"), _span(name)):
+        try:
+            filename = rid.partition("/")[2]
+            found.append(read_file(filename, msgspec.json.decode(contents)).file)
+        except BadClaim:
+            continue
+    return found
+
+
+def project(cache: Cache, name: str) -> tuple[ProjectClaim, datetime] | None:
+    """Return the claim about a project and its time, or None."""
+    bundle = cache.read(PypiProject(name))
+    if bundle is None:
+        return None
+    try:
+        return read_project(name, bundle.contents), bundle.manifest.timestamp
+    except BadClaim:
+        return None
+
+
+def _span(name: str) -> tuple[str, str, str]:
+    # "0" is the character after "/".
+    stem = f"{PypiFile.text}:{name}"
+    return PypiFile.text, f"{stem}/", f"{stem}0"

@@ -1,0 +1,141 @@
+"""Handlers of a mirror's KOI node: which news is kept, and who is told of it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+from typing import TYPE_CHECKING
+
+from dpip.federation.claims import BadClaim, read_file, read_project
+from dpip.federation.rids import KINDS, IpnsName, PypiFile, PypiProject, project_of
+from dpip.federation.trust import Verdict
+from dpip.ipfs import ipns
+from dpip.ipfs.errors import IpfsError
+from dpip.ipfs.keys import parse_name
+from dpip.koi import (
+    STOP_CHAIN,
+    EventType,
+    HandlerType,
+    KnowledgeHandler,
+    KnowledgeObject,
+    KnowledgeSource,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from dpip.federation.trust import Trust
+    from dpip.koi.processor.handler import StopChain
+    from dpip.koi.processor.interface import ProcessorInterface
+
+    Outcome = KnowledgeObject | StopChain | None
+
+log = logging.getLogger(__name__)
+
+
+class Listener:
+    """Judges what peers say.
+
+    `believed` is called with a project's name once its news is kept, `doubted` with the
+    name and the page's CID (None: it is said to be gone) that a peer without our trust claims.
+    Both are called on the node's processing thread.
+    """
+
+    def __init__(
+        self,
+        trust: Trust,
+        *,
+        believed: Callable[[str], None],
+        doubted: Callable[[str, str | None], None],
+    ) -> None:
+        self._trust = trust
+        self._believed = believed
+        self._doubted = doubted
+
+    @property
+    def handlers(self) -> list[KnowledgeHandler]:
+        """The handlers, to be added to the standard ones."""
+        external = KnowledgeSource.External
+        return [
+            KnowledgeHandler(self.judge, HandlerType.RID, KINDS, external),
+            KnowledgeHandler(self.check, HandlerType.Bundle, KINDS, external),
+            KnowledgeHandler(self.limit, HandlerType.Network, KINDS),
+            KnowledgeHandler(self.kept, HandlerType.Final, KINDS, external),
+        ]
+
+    def judge(self, processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
+        """Stop news that this node does not believe; keep at most a doubt from it."""
+        del processor
+        match self._trust.judge(kobj.rid, kobj.sender):
+            case Verdict.CLAIM:
+                return None
+            case Verdict.HINT:
+                self._hint(kobj)
+        return STOP_CHAIN
+
+    def _hint(self, kobj: KnowledgeObject) -> None:
+        if not isinstance(kobj.rid, PypiProject):
+            return
+        page = None
+        if kobj.event_type != EventType.FORGET:
+            page = (kobj.contents or {}).get("page")
+            if not isinstance(page, str):
+                return
+        self._doubted(kobj.rid.name, page)
+
+    def check(self, processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
+        """Stop what is not well formed."""
+        if kobj.normalized_event_type != EventType.FORGET:
+            try:
+                _well_formed(processor, kobj)
+            except (BadClaim, IpfsError, ValueError) as error:
+                log.info("%s from %s: %s", kobj.rid, kobj.sender, error)
+                return STOP_CHAIN
+        return None
+
+    def kept(self, processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
+        """Note the project. This news stays queued, and is seen again, until it is noted."""
+        del processor
+        name = project_of(kobj.rid)
+        if name is not None:
+            self._believed(name)
+        return None
+
+    def limit(self, processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
+        """Leave out of the recipients who may not hear, and who heard it from the sender."""
+        name, graph = project_of(kobj.rid), processor.network.graph
+        for node in list(kobj.network_targets):
+            if name is not None and not self._trust.may_hear(name, node):
+                kobj.network_targets.discard(node)
+            elif kobj.sender is not None:
+                edge = graph.get_edge_profile(source=kobj.sender, target=node)
+                if edge is not None and type(kobj.rid) in edge.rid_types:
+                    kobj.network_targets.discard(node)
+        return kobj
+
+
+def _well_formed(processor: ProcessorInterface, kobj: KnowledgeObject) -> None:
+    """Raise BadClaim, IpfsError or ValueError for contents that are not what they must be."""
+    rid, contents = kobj.rid, kobj.contents or {}
+    if not kobj.verified:
+        raise BadClaim("the contents are not those that the manifest names")
+    if isinstance(rid, PypiProject):
+        read_project(rid.name, contents)
+    elif isinstance(rid, PypiFile):
+        read_file(rid.filename, contents)
+    elif isinstance(rid, IpnsName):
+        held = processor.cache.read(rid)
+        before = -1 if held is None else read_head(rid, held.contents).sequence
+        if read_head(rid, contents).sequence < before:
+            raise BadClaim("the record is older than the one that is held")
+
+
+def read_head(rid: IpnsName, contents: dict[str, Any]) -> ipns.Record:
+    """Return the IPNS record of a bundle. Raises BadClaim and IpfsError."""
+    try:
+        raw = base64.b64decode(contents["record"], validate=True)
+    except (KeyError, TypeError, ValueError, binascii.Error):
+        raise BadClaim(f"{rid}: no IPNS record in base64") from None
+    return ipns.verify(raw, parse_name(rid.reference))

@@ -1,0 +1,156 @@
+"""The KOI node inside a dpip node: made when its own address is known, mounted before that."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from dpip.errors import DpipError
+from dpip.federation.adopter import Adopter
+from dpip.federation.announcer import Announcer
+from dpip.federation.ledger import Ledger
+from dpip.federation.listener import Listener
+from dpip.federation.rids import KINDS
+from dpip.federation.trust import TrustPolicy
+from dpip.koi import Cache, KoiError, KoiNetEdge, KoiNetNode, NodeInterface
+from dpip.koi.network.contact import Contact, introduce
+from dpip.koi.processor.default_handlers import coordinator_handlers
+from dpip.koi.protocol.consts import PREFIX
+from dpip.koi.protocol.node import NodeProfile, NodeProvides, NodeType
+from dpip.koi.server import app
+from dpip.simple.asgi import send_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dpip.federation.trust import Trust
+    from dpip.koi.server import App
+    from dpip.mirror.catalog import Catalog
+    from dpip.mirror.repository import Pages
+    from dpip.simple.asgi import Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+
+class NotYet(DpipError):
+    """The node does not speak to its peers yet."""
+
+    slug = "not-yet"
+    default_hint = "ask again in a moment"
+
+
+class PeersUnusable(DpipError):
+    """The node cannot take part in the network."""
+
+    slug = "peers-unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """How a node takes part. `home` is the directory of its KOI state and of its key.
+
+    `url` is the node's own base URL, empty for the address that it listens on; `networks` are
+    private ones in which peers may be called.
+    """
+
+    home: Path
+    name: str
+    trust: Trust
+    url: str = ""
+    contacts: Sequence[str] = ()
+    networks: Sequence[str] = ()
+
+
+class Peer:
+    """A node's part in the network: an ASGI application, and tasks around it."""
+
+    def __init__(self, membership: Membership, *, catalog: Catalog, pages: Pages) -> None:
+        self._membership = membership
+        self._catalog = catalog
+        self._pages = pages
+        self._app: App | None = None
+        self.node: NodeInterface | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request below `/koi-net`."""
+        if self._app is None:
+            await send_error(send, NotYet("the node is starting"))
+            return
+        await self._app({**scope, "root_path": ""}, receive, cast("Any", send))
+
+    async def run(self, url: str) -> None:
+        """Take part in the network until cancelled; `url` is where the node answers."""
+        ledger = await asyncio.to_thread(self._open_ledger)
+        cache = Cache(self._membership.home)
+        adopter = Adopter(
+            catalog=self._catalog,
+            ledger=ledger,
+            cache=cache,
+            pages=self._pages,
+            mine=self._membership.trust.mine,
+        )
+        try:
+            node = await asyncio.to_thread(self._start, url, adopter, cache)
+        except KoiError as error:
+            raise PeersUnusable(str(error)) from None
+        announcer = Announcer(self._catalog, ledger, node.processor, cache)
+        self.node, self._app = node, app(node, lifespan=False)
+        try:
+            await asyncio.gather(adopter.run(), announcer.run())
+        finally:
+            await asyncio.shield(asyncio.to_thread(self._stop, ledger))
+
+    def _open_ledger(self) -> Ledger:
+        self._membership.home.mkdir(parents=True, exist_ok=True)
+        return Ledger(self._membership.home / "ledger.sqlite3")
+
+    def _start(self, url: str, adopter: Adopter, cache: Cache) -> NodeInterface:
+        ours = self._membership
+        listener = Listener(ours.trust, believed=adopter.believed, doubted=adopter.doubted)
+        node = NodeInterface(
+            name=ours.name,
+            profile=profile((ours.url or url).rstrip("/") + PREFIX),
+            identity_file_path=ours.home / "identity.json",
+            cache=cache,
+            use_kobj_processor_thread=True,
+            first_contact=_address(ours.contacts[0]) if ours.contacts else None,
+            handlers=[*coordinator_handlers, *listener.handlers],
+            rid_types_of_interest=(KoiNetNode, KoiNetEdge, *KINDS),
+            policy=TrustPolicy(ours.trust),
+            allowed_networks=tuple(ours.networks),
+        )
+        node.start()
+        for contact in ours.contacts[1:]:
+            introduction = introduce(
+                Contact.parse(_address(contact)), node.network.caller, node.network.runner
+            )
+            node.network.runner.spawn(introduction)
+        return node
+
+    def _stop(self, ledger: Ledger) -> None:
+        if self._app is not None:
+            self._app.close()
+        if self.node is not None:
+            with contextlib.suppress(KoiError):
+                self.node.close()
+        ledger.close()
+
+
+def profile(base_url: str) -> NodeProfile:
+    """Return what a mirror says of itself."""
+    kinds = [KoiNetNode, KoiNetEdge, *KINDS]
+    return NodeProfile(
+        base_url=base_url,
+        node_type=NodeType.FULL,
+        provides=NodeProvides(event=kinds, state=kinds),
+    )
+
+
+def _address(contact: str) -> str:
+    """Return a first contact with the prefix of the protocol, which people leave out."""
+    contact = contact.rstrip("/")
+    return contact if contact.endswith(PREFIX) else contact + PREFIX

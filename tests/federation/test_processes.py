@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.app.nodes import node
+from tests.federation.processes import fetch, filenames, page, rid, until
+from tests.simple.fixture_index import FixtureIndex, wheel
+
+
+def test_a_node_without_upstream_serves_what_a_trusted_node_hears(tmp_path: Path) -> None:
+    with (
+        FixtureIndex() as index,
+        node(tmp_path / "a", "--index-url", index.url, DPIP_PAGE_MAX_AGE="0") as a,
+    ):
+        index.add("demo", wheel("demo", "1.0"))
+        flags = ("--offline", "--first-contact", a.url)
+        with node(tmp_path / "b", *flags, DPIP_TRUSTED_NODES=rid(a.url)) as b:
+            assert filenames(a.url, "demo") == ["demo-1.0-py3-none-any.whl"]
+            until(lambda: filenames(b.url, "demo") == ["demo-1.0-py3-none-any.whl"])
+            index.add("demo", wheel("demo", "2.0"))
+            assert len(filenames(a.url, "demo")) == 2
+            until(lambda: len(filenames(b.url, "demo")) == 2)
+            b.kill()
+        del index.projects["demo"]
+        assert filenames(a.url, "demo") == []
+        with node(tmp_path / "b", *flags, DPIP_TRUSTED_NODES=rid(a.url)) as b:
+            until(lambda: filenames(b.url, "demo") == [])
+
+
+def test_a_stranger_changes_nothing(tmp_path: Path) -> None:
+    with (
+        FixtureIndex() as index,
+        node(tmp_path / "a", "--index-url", index.url) as a,
+        node(tmp_path / "b", "--offline", "--first-contact", a.url) as b,
+        node(
+            tmp_path / "c", "--offline", "--first-contact", a.url, DPIP_TRUSTED_NODES=rid(a.url)
+        ) as c,
+    ):
+        index.add("demo", wheel("demo", "1.0"))
+        assert filenames(a.url, "demo")
+        until(lambda: filenames(c.url, "demo"))
+        assert filenames(b.url, "demo") == []
+
+
+def test_an_install_comes_from_peers_when_upstream_is_gone(tmp_path: Path) -> None:
+    archive = wheel("demo", "1.0", size=300_000)
+    with FixtureIndex() as index:
+        index.add("demo", archive)
+        with node(tmp_path / "a", "--index-url", index.url) as a:
+            link = page(a.url, "demo")
+            assert link is not None
+            path = link["files"][0]["url"].removeprefix("../../")
+            assert fetch(f"{a.url}/{path}") == archive.content
+            index.stop()
+            flags = ("--offline", "--first-contact", a.url)
+            with node(tmp_path / "b", *flags, DPIP_TRUSTED_NODES=rid(a.url)) as b:
+                until(lambda: filenames(b.url, "demo"))
+                assert fetch(f"{b.url}/{path}.metadata") == archive.metadata
+                assert fetch(f"{b.url}/{path}") == archive.content
+                health = json.loads(fetch(f"{b.url}/healthz"))
+                assert health["files_from_peers"] == 1
+                assert health["bytes_from_peers"] == len(archive.content)
