@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.app.nodes import NodeProcess, node
+from tests.simple.fixture_index import FixtureIndex
 
 
 def fetch(url: str, **headers: str) -> bytes:
@@ -57,3 +62,48 @@ def until(look: Callable[[], T], seconds: float = 30.0) -> T:
         time.sleep(0.05)
     assert found, "it did not come to be"
     return found
+
+
+@dataclass
+class Network:
+    """Nodes that know of each other through the first, which alone has an upstream."""
+
+    home: Path
+    index: FixtureIndex
+    nodes: list[NodeProcess]
+    stack: ExitStack
+    trusted: str = ""
+
+    def join(self, name: str, *flags: str, trusted: str | None = None) -> NodeProcess:
+        """Start a node, or one that was there before, and return it."""
+        contact = ("--first-contact", self.nodes[0].url) if self.nodes else ()
+        believed = self.trusted if trusted is None else trusted
+        return self.stack.enter_context(
+            node(self.home / name, *contact, *flags, "--name", name, DPIP_TRUSTED_NODES=believed)
+        )
+
+    def spread(self, seen: Callable[[str], bool], seconds: float = 60.0) -> float:
+        """Return after how many seconds all nodes show something."""
+        begun = time.monotonic()
+        for one in self.nodes:
+            until(lambda one=one: seen(one.url), seconds)  # type: ignore[misc]
+        return time.monotonic() - begun
+
+
+@contextmanager
+def network(home: Path, count: int) -> Iterator[Network]:
+    """Run a network of `count` nodes: the first follows an index, the others trust it."""
+    with ExitStack() as stack:
+        index = stack.enter_context(FixtureIndex())
+        found = Network(home, index, [], stack)
+        os.environ["DPIP_PAGE_MAX_AGE"] = "0"
+        try:
+            found.nodes.append(found.join("node-0", "--index-url", index.url))
+        finally:
+            del os.environ["DPIP_PAGE_MAX_AGE"]
+        found.trusted = rid(found.nodes[0].url)
+        for number in range(1, count):
+            found.nodes.append(found.join(f"node-{number}", "--offline"))
+        for one in found.nodes:
+            rid(one.url)
+        yield found

@@ -20,7 +20,9 @@ from dpip.koi import (
     KnowledgeHandler,
     KnowledgeObject,
     KnowledgeSource,
+    KoiNetEdge,
 )
+from dpip.koi.protocol.edge import EdgeStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +65,7 @@ class Listener:
             KnowledgeHandler(self.check, HandlerType.Bundle, KINDS, external),
             KnowledgeHandler(self.limit, HandlerType.Network, KINDS),
             KnowledgeHandler(self.kept, HandlerType.Final, KINDS, external),
+            KnowledgeHandler(self.approved, HandlerType.Final, [KoiNetEdge], external),
         ]
 
     def judge(self, processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
@@ -101,6 +104,23 @@ class Listener:
         name = project_of(kobj.rid)
         if name is not None:
             self._believed(name)
+        return None
+
+    def approved(self, processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
+        """Look again at what a provider has once it is sure to tell us of what comes.
+
+        What it learned after the look that goes with a proposal, and before it had read the
+        proposal, would be missed.
+        """
+        if not isinstance(kobj.rid, KoiNetEdge):
+            return None
+        edge = processor.network.graph.get_edge_profile(rid=kobj.rid)
+        if (
+            edge is not None
+            and edge.status == EdgeStatus.APPROVED
+            and edge.target == processor.identity.rid
+        ):
+            processor.network.catch_up(edge.source, edge.rid_types)
         return None
 
     def limit(self, processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:

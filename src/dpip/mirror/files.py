@@ -67,6 +67,10 @@ class Files:
         record = self._record(key, filename)
         if (whole := await self._remade(record)) is not None:
             return whole
+        if self._offline and not self._ingest.asks_nearby:
+            raise UpstreamUnavailable(
+                f"{filename} is not stored", hint="the node is offline: connect it, and ask again"
+            )
         arrival = self._ingest.fetch(record)
         if (whole := await arrival.begun()) is not None:
             return whole

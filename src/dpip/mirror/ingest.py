@@ -71,6 +71,11 @@ class Ingest:
         self.transfers = 0
         """Downloads begun since start, for the metrics."""
 
+    @property
+    def asks_nearby(self) -> bool:
+        """Whether files can come from elsewhere than upstream."""
+        return self._nearby is not None
+
     def fetch(self, record: FileRecord) -> Arrival:
         """Return the arrival of a file, starting its transfer if none is running.
 
