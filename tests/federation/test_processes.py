@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 from tests.app.nodes import node
 from tests.federation.processes import fetch, filenames, page, rid, until
-from tests.simple.fixture_index import FixtureIndex, wheel
+from tests.simple.fixture_index import Archive, FixtureIndex, wheel
+
+from dpip.mirror.store import opened
 
 
 def test_a_node_without_upstream_serves_what_a_trusted_node_hears(tmp_path: Path) -> None:
@@ -61,3 +64,44 @@ def test_an_install_comes_from_peers_when_upstream_is_gone(tmp_path: Path) -> No
                 health = json.loads(fetch(f"{b.url}/healthz"))
                 assert health["files_from_peers"] == 1
                 assert health["bytes_from_peers"] == len(archive.content)
+
+
+def test_the_next_release_costs_what_has_changed(tmp_path: Path) -> None:
+    words = random.Random(7)
+    text = {f"demo/part{n}.py": _prose(words, 60_000) for n in range(12)}
+    releases = [
+        wheel("demo", "1.0", files=text),
+        wheel("demo", "2.0", files={**text, "demo/part3.py": _prose(words, 60_000)}),
+    ]
+    with FixtureIndex() as index:
+        index.add("demo", *releases)
+        with node(tmp_path / "a", "--index-url", index.url) as a:
+            for archive in releases:
+                assert _get(a.url, archive) == archive.content
+                _take_apart(tmp_path / "a", archive)
+            with node(tmp_path / "b", "--index-url", index.url) as b:
+                assert filenames(b.url, "demo")
+                assert _get(b.url, releases[0]) == releases[0].content
+                _take_apart(tmp_path / "b", releases[0])
+            flags = ("--offline", "--first-contact", a.url)
+            with node(tmp_path / "b", *flags, DPIP_TRUSTED_NODES=rid(a.url)) as b:
+                until(lambda: json.loads(fetch(f"{b.url}/healthz"))["peers"])
+                assert _get(b.url, releases[1]) == releases[1].content
+                health = json.loads(fetch(f"{b.url}/healthz"))
+    assert health["bytes_from_peers"] == len(releases[1].content)
+    assert health["bytes_moved_for_them"] < 0.35 * len(releases[1].content)
+
+
+def _prose(words: random.Random, size: int) -> bytes:
+    return " ".join(f"{words.getrandbits(24):x}" for _ in range(size // 7)).encode()
+
+
+def _get(url: str, archive: Archive) -> bytes:
+    page(url, "demo")
+    return fetch(f"{url}/files/{archive.sha256}/{archive.filename}")
+
+
+def _take_apart(home: Path, archive: Archive) -> None:
+    with opened(home) as archives:
+        place = archives.place(archive.sha256, archive.filename)
+        archives.add(place, archive.sha256, archive.filename)

@@ -224,7 +224,12 @@ def build(settings: Settings) -> Node:
     )
     legacy = UploadServer(private, uploads, archives.scratch, max_file_size=settings.max_file_size)
     status = Status(
-        settings, catalog=catalog, sources=sources, ingest=ingest, savings=neighbours.savings
+        settings,
+        catalog=catalog,
+        sources=sources,
+        ingest=ingest,
+        savings=neighbours.savings,
+        peers=lambda: peer.known,
     )
     kubo = _kubo(settings, leaves)
     gateway = Gateway(kubo.blocks if kubo else leaves, content.records(settings))

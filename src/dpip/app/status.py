@@ -12,6 +12,8 @@ from dpip.simple.asgi import send_error
 from dpip.simple.repository import FileNotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dpip.federation.neighbours import Savings
     from dpip.mirror.catalog import Catalog
     from dpip.mirror.ingest import Ingest
@@ -47,12 +49,14 @@ class Status:
         sources: Sources,
         ingest: Ingest,
         savings: Savings,
+        peers: Callable[[], int],
     ) -> None:
         self._settings = settings
         self._catalog = catalog
         self._sources = sources
         self._ingest = ingest
         self._savings = savings
+        self._peers = peers
 
     async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Say that the node answers, cheaply."""
@@ -62,6 +66,7 @@ class Status:
             "name": self._settings.name,
             "version": __version__,
             "offline": self._settings.offline,
+            "peers": self._peers(),
             "files_from_peers": self._savings.files,
             "bytes_from_peers": self._savings.size,
             "bytes_moved_for_them": self._savings.moved,

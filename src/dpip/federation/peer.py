@@ -75,6 +75,13 @@ class Peer:
         self._app: App | None = None
         self.node: NodeInterface | None = None
 
+    @property
+    def known(self) -> int:
+        """How many other nodes this one knows of."""
+        if self.node is None:
+            return 0
+        return sum(rid != self.node.identity.rid for rid, _ in self.node.graph.profiles())
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request below `/koi-net`."""
         if self._app is None:
