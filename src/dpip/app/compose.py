@@ -21,6 +21,7 @@ from dpip.app.status import Status
 from dpip.app.tending import Tending
 from dpip.errors import DpipError
 from dpip.federation.assembly import Assembly
+from dpip.federation.compressed import Compressed
 from dpip.federation.directory import GraphDirectory
 from dpip.federation.holdings import Holdings
 from dpip.federation.neighbours import Neighbours
@@ -245,7 +246,7 @@ def build(settings: Settings) -> Node:
         "legacy": legacy,
         "integrity": IntegrityApplication(private.attestations),
         "resolve": Lazily(lambda: _closures(settings, routed, files)),
-        "ipfs": gateway,
+        "ipfs": Compressed(gateway),
         "ipns": gateway,
         "routing": content.routing(settings, leaves),
         "healthz": status.health,

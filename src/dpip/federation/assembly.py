@@ -14,12 +14,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from dpip.federation.compressed import Blocks
 from dpip.ipfs import dagpb
 from dpip.ipfs.archive.rebuild import rebuild
 from dpip.ipfs.blockstore import Block
 from dpip.ipfs.cid import CID, DAG_PB
 from dpip.ipfs.errors import IpfsError
-from dpip.ipfs.gateway.client import Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 AT_ONCE = 8
 WORTH = 0.5
 """Share of the file's size that may be missing for a recipe to be followed."""
+SHRINK = 3
+"""How many times smaller content commonly is on the wire than as it lies in the tree."""
 MOST_BLOCKS = 200_000
 
 
@@ -47,30 +49,29 @@ class Assembly:
         return await asyncio.to_thread(self._make, url, recipe, record, part)
 
     def _make(self, url: str, recipe: str, record: FileRecord, part: Path) -> int | None:
-        gateway = Gateway(url, timeout=2)
+        peer = Blocks(url, timeout=2)
         try:
             with self._one:
                 root = CID.parse(recipe)
-                came = self._complete(gateway, root, int((record.size or 0) * WORTH))
-                if came is None:
+                if not self._complete(peer, root, int((record.size or 0) * WORTH)):
                     return None
                 with part.open("wb") as file:
                     rebuild(self._blocks.get, root, file.write)
-                return came
+                return peer.moved
         except (IpfsError, OSError) as error:
             log.info("%s by recipe from %s: %s", record.filename, url, error)
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
             return None
         finally:
-            gateway.close()
+            peer.close()
 
-    def _complete(self, gateway: Gateway, root: CID, most: int) -> int | None:
-        """Fetch what is missing below `root`; None as soon as that is more than `most` bytes."""
-        came, leaves, level, seen = 0, dict[CID, int](), [root], {root.multihash}
+    def _complete(self, peer: Blocks, root: CID, most: int) -> bool:
+        """Fetch what is missing below `root`, unless that is clearly more than `most` bytes."""
+        leaves, level, seen = dict[CID, int](), [root], {root.multihash}
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="assembly") as threads:
             while level:
-                came += self._fetch(threads, gateway, level)
+                self._fetch(threads, peer, level)
                 below: list[CID] = []
                 for cid in level:
                     for link in dagpb.decode(self._blocks.get(cid)).links:
@@ -81,15 +82,16 @@ class Assembly:
                             below.append(link.cid)
                         elif not self._blocks.has(link.cid):
                             leaves[link.cid] = link.tsize
-                if came + sum(leaves.values()) > most or len(seen) > MOST_BLOCKS:
-                    return None
+                missing = sum(leaves.values()) // SHRINK
+                if peer.moved + missing > most or len(seen) > MOST_BLOCKS:
+                    return False
                 level = below
-            return came + self._fetch(threads, gateway, list(leaves))
+            self._fetch(threads, peer, list(leaves))
+            return True
 
-    def _fetch(self, threads: ThreadPoolExecutor, gateway: Gateway, cids: Sequence[CID]) -> int:
-        """Put the blocks that are missing; return how many bytes that were."""
+    def _fetch(self, threads: ThreadPoolExecutor, peer: Blocks, cids: Sequence[CID]) -> None:
+        """Put the blocks that are missing."""
         missing = [cid for cid in cids if not self._blocks.has(cid)]
         blocks = [Block(cid, data) for cid, data in zip(
-            missing, threads.map(gateway.block, missing), strict=True)]  # fmt: skip
+            missing, threads.map(peer.get, missing), strict=True)]  # fmt: skip
         self._blocks.put(blocks)
-        return sum(len(block.data) for block in blocks)
