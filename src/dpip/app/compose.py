@@ -309,7 +309,7 @@ def _membership(settings: Settings, sources: Sources) -> Membership:
     return Membership(
         home=settings.home / "koi",
         name=settings.name,
-        trust=Trust.listing(settings.trusted_nodes, settings.private_nodes, mine),
+        trust=Trust.listing(settings.trusted_nodes, (), mine),
         url=settings.public_url,
         contacts=settings.first_contact,
         networks=settings.peer_networks,
