@@ -7,7 +7,7 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.simple.fakes import FakeFiles, FakePages, application, ask
 
@@ -54,6 +54,7 @@ paths = st.builds(
     query=latin.filter(str.isascii),
     method=st.sampled_from(["GET", "HEAD", "POST"]),
 )
+@example(path="/simple/demo/", headers={"If-None-Match": "", "Accept": ""}, query="", method="GET")
 def test_every_request_has_a_proper_answer(
     path: str, headers: dict[str, str], query: str, method: str
 ) -> None:

@@ -118,9 +118,9 @@ def _wishes(scope: Scope) -> tuple[Form, bool, str | None]:
             encoding = value
         elif key == b"if-none-match":
             known = value if known is None else known + b"," + value
-    form = choose_form(accept and accept.decode("latin-1"), _override(scope))
+    form = choose_form(None if accept is None else accept.decode("latin-1"), _override(scope))
     gzipped = encoding is not None and accepts_gzip(encoding.decode("latin-1"))
-    return form, gzipped, known and known.decode("latin-1")
+    return form, gzipped, None if known is None else known.decode("latin-1")
 
 
 def _override(scope: Scope) -> str | None:
