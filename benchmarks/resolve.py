@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import os
+import queue
 import shutil
 import socket
 import statistics
@@ -255,7 +256,11 @@ def running_node(index: Index, room: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def delayed(url: str, seconds: float) -> Iterator[str]:
-    """Pass connections on; what the client sends arrives `seconds` later."""
+    """Pass connections on as over a line with a round trip of `seconds`.
+
+    What the client sends arrives `seconds` later, however many pieces it comes in, and a new
+    connection carries nothing for another round trip: its handshake.
+    """
     host, port = url.removeprefix("http://").split(":")
     listening = socket.create_server(("127.0.0.1", 0))
 
@@ -263,9 +268,15 @@ def delayed(url: str, seconds: float) -> Iterator[str]:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = listening.accept()
+                opened = time.monotonic()
                 server = socket.create_connection((host, int(port)))
-                for source, target, wait in ((client, server, seconds), (server, client, 0.0)):
-                    threading.Thread(target=pump, args=(source, target, wait), daemon=True).start()
+                pieces: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+                for target, words in (
+                    (take, (client, pieces, opened, seconds)),
+                    (deliver, (server, pieces)),
+                    (pump, (server, client)),
+                ):
+                    threading.Thread(target=target, args=words, daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     try:
@@ -274,11 +285,34 @@ def delayed(url: str, seconds: float) -> Iterator[str]:
         listening.close()
 
 
-def pump(source: socket.socket, target: socket.socket, wait: float) -> None:
+def take(
+    source: socket.socket,
+    pieces: queue.SimpleQueue[tuple[float, bytes]],
+    opened: float,
+    seconds: float,
+) -> None:
+    """Note when each piece would have arrived: sent after the handshake, one trip under way."""
+    data = b"-"
+    with contextlib.suppress(OSError):
+        while data:
+            data = source.recv(1 << 16)
+            sent = max(time.monotonic(), opened + seconds)
+            pieces.put((sent + seconds, data))
+
+
+def deliver(target: socket.socket, pieces: queue.SimpleQueue[tuple[float, bytes]]) -> None:
+    with contextlib.suppress(OSError), target:
+        while True:
+            moment, data = pieces.get()
+            time.sleep(max(0.0, moment - time.monotonic()))
+            if not data:
+                return
+            target.sendall(data)
+
+
+def pump(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError), source, target:
         while data := source.recv(1 << 16):
-            if wait:
-                time.sleep(wait)
             target.sendall(data)
 
 
