@@ -69,6 +69,8 @@ class Settings:
     """Largest distribution file that is accepted."""
     hot_size: int = 2 * 2**30
     """How much room whole, ready-to-send archives may take."""
+    store_size: int = 0
+    """How much room blocks and whole archives may take together; 0 sets no limit."""
     engine: str = "embedded"
     """Where blocks live: "embedded", or "kubo" for an IPFS daemon beside the node."""
     kubo_api: str = "http://127.0.0.1:5001"

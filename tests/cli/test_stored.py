@@ -63,6 +63,25 @@ def test_gc_keeps_the_cache_unless_told(
         assert list(archives.listing()) == []
 
 
+def test_gc_keeps_the_size_limit_and_first_says_what_would_go(
+    archive: Archive, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = ("--grace", "-60")
+    monkeypatch.setenv("DPIP_STORE_SIZE", "1000000000")
+    assert answer(capsys, "gc", *now)["over_limit"] == []
+    monkeypatch.setenv("DPIP_STORE_SIZE", "1")
+    assert answer(capsys, "gc")["over_limit"] == [], "it was used just now"
+    planned = answer(capsys, "gc", "--dry-run", *now)
+    assert planned["over_limit"] == [NAME]
+    assert main(["gc", "--dry-run", *now]) == 0
+    assert f"over the limit, would remove: {NAME}" in capsys.readouterr().out
+    done = answer(capsys, "gc", *now)
+    assert (done["over_limit"], done["freed"], done["size"]) == ([NAME], planned["size"], 0)
+    with opened(home()) as archives:
+        assert list(archives.listing()) == []
+    assert answer(capsys, "fsck")["findings"] == []
+
+
 def test_what_a_person_pinned_outlives_the_cache(
     archive: Archive, capsys: pytest.CaptureFixture[str]
 ) -> None:

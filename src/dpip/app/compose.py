@@ -41,7 +41,7 @@ from dpip.mirror.rebuild import complete, rebuild
 from dpip.mirror.refresh import Policy
 from dpip.mirror.repository import Pages
 from dpip.mirror.sources import PRIVATE, Sources
-from dpip.mirror.store import ARCHIVES, BLOCKS, Remake
+from dpip.mirror.store import ARCHIVES, BLOCKS, Remake, mapped
 from dpip.mirror.uploads import PrivateUploads, with_private
 from dpip.settings import MIRROR_NAME
 from dpip.simple.integrity import IntegrityApplication
@@ -68,6 +68,8 @@ PRIVATE_AGE = 1.0
 """Seconds until a running node shows what another process changed in private packages."""
 ROUTES_AGE = 2.0
 """Seconds until a row that `dpip route` has written is in force in a running node."""
+USES_AGE = 3.0
+"""Seconds for which the archives that were served are only noted in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,9 @@ class Node:
     """Puts the routing table that is on disk in force."""
     blocks: DiskBlockstore
     following: Following
+    contents: ArchiveStore
+    used: set[str]
+    """The archives that were served since their use was last written."""
     kubo: KuboSide | None = None
 
     async def background(self, url: str) -> None:
@@ -117,6 +122,7 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.following.run())
             tasks.create_task(tending.run())
+            tasks.create_task(self._note_uses())
             seen = self.catalog.last_change()
             while True:
                 await asyncio.sleep(ROUTES_AGE)
@@ -133,6 +139,16 @@ class Node:
                     pages.forget(name)
             seen = changed[-1][0]
         return seen
+
+    async def _note_uses(self) -> None:
+        """Write what was served, so that what is in use is not what goes first."""
+        while True:
+            await asyncio.sleep(USES_AGE)
+            if self.used:
+                now = sorted(self.used)
+                self.used.clear()
+                with _logged("noting what was served"), mapped():
+                    await asyncio.to_thread(self.contents.touch, now)
 
     async def aclose(self) -> None:
         """Stop transfers and questions, close connections, commit and close the catalog."""
@@ -206,6 +222,7 @@ def build(settings: Settings) -> Node:
         now=time.time,
         max_size=settings.max_file_size,
     )
+    used: set[str] = set()
     files = Files(
         archives=archives,
         catalog=catalog,
@@ -213,6 +230,7 @@ def build(settings: Settings) -> Node:
         upstream=files_of,
         offline=settings.offline,
         remake=Remake(contents),
+        used=used.add,
     )
     routed = RoutedPages(lambda: sources.routes, sources.pages)
     simple = SimpleApplication(pages=routed, files=files)
@@ -268,6 +286,8 @@ def build(settings: Settings) -> Node:
         reroute=reroute,
         blocks=blocks,
         following=following,
+        contents=contents,
+        used=used,
         kubo=kubo,
     )
 

@@ -1,4 +1,4 @@
-"""`python -m dpip.app.tend HOME HOT_SIZE`: one round of looking after the content store.
+"""`python -m dpip.app.tend HOME HOT_SIZE STORE_SIZE`: one round of looking after the content store.
 
 A process of its own, at the lowest priority: taking archives apart keeps every core busy for
 seconds, and the node must go on answering. It may be killed at any instant (see
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from dpip.settings import Settings
 
 
-def main(home: Path, hot_size: int) -> int:
+def main(home: Path, hot_size: int, store_size: int) -> int:
     """Tend the store of a home; print what was done as JSON; return the exit code."""
     import json
     from dataclasses import asdict
 
     from dpip import settings
-    from dpip.mirror.store import opened, tend
+    from dpip.mirror.store import limit_of, opened, tend
 
     with contextlib.suppress(OSError, AttributeError):
         os.nice(19)
@@ -37,8 +37,8 @@ def main(home: Path, hot_size: int) -> int:
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
     try:
         config = settings.load({"home": home})
-        with opened(home) as archives, _told(config) as took:
-            done = tend(archives, hot_size, stop=lambda: bool(stopping), took=took)
+        with opened(home) as archives, _told(config) as took, limit_of(home, store_size) as limit:
+            done = tend(archives, hot_size, limit=limit, stop=lambda: bool(stopping), took=took)
     except DpipError as error:
         sys.stdout.write(json.dumps(error.as_dict()) + "\n")
         return error.exit_code
@@ -64,4 +64,4 @@ def _told(config: Settings) -> Iterator[Callable[[Archive], None]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import sys
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 QUIET = 10.0
 """Seconds without a new archive before a round begins: installs come in bursts."""
 LOOK = 1.0
+AGAIN = 300.0
+"""Seconds to the next round with a size limit: what was too young to go is old then."""
 STOP_TIMEOUT = 5.0
 
 
@@ -37,22 +40,24 @@ class Tending:
 
     async def run(self) -> None:
         """Look after the store until cancelled; a round under way is then ended."""
-        done = -1
+        done, last = -1, 0.0
         while True:
             seen = self._kept()
             await asyncio.sleep(self._quiet)
             while self._kept() != seen:
                 seen = self._kept()
                 await asyncio.sleep(self._quiet)
-            if seen != done:
+            due = self._settings.store_size and time.monotonic() - last > AGAIN
+            if seen != done or due:
                 await self._round()
-                done = seen
+                done, last = seen, time.monotonic()
             await asyncio.sleep(LOOK)
 
     async def _round(self) -> None:
         settings = self._settings
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "dpip.app.tend", str(settings.home), str(settings.hot_size),
+            str(settings.store_size),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

@@ -10,6 +10,9 @@ from dpip import settings
 if TYPE_CHECKING:
     import argparse
 
+    from dpip.ipfs.disk.archives import Archives
+    from dpip.mirror.store import Limit
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -31,26 +34,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Collect, trim the hot files, compact; returns the exit code."""
     from dpip.cli.stored import say
-    from dpip.ipfs.disk import hot
+    from dpip.ipfs.disk import hot, limit
     from dpip.ipfs.disk.archives import PIN
     from dpip.ipfs.disk.collect import GRACE, collect
     from dpip.ipfs.disk.compact import compact
-    from dpip.mirror.store import opened
+    from dpip.mirror.store import limit_of, opened
 
     config = settings.load()
     grace = GRACE if args.grace is None else args.grace
-    with opened(config.home) as archives:
+    with opened(config.home) as archives, limit_of(config.home, config.store_size) as room:
         ignored = frozenset({PIN}) if args.cache else frozenset[str]()
         done = collect(archives, grace=grace, dry_run=args.dry_run, ignored=ignored)
         answer = asdict(done) | {"dry_run": args.dry_run, "freed": 0}
         if not args.dry_run:
-            trimmed = hot.trim(archives, config.hot_size)
-            answer["freed"] = trimmed.freed + compact(archives.store).freed
+            answer["freed"] = hot.trim(archives, config.hot_size).freed
+        keep = min(grace, hot.KEEP)
+        over = limit.plan(archives, room.size, spared=room.private, keep=keep).archives
+        answer["over_limit"] = [archive.filename for archive in over]
+        if not args.dry_run:
+            answer["freed"] += _enforce(archives, room, grace) + compact(archives.store).freed
+        answer["size"] = limit.size(archives)
     would = "would remove" if args.dry_run else "removed"
     say(
         answer,
         f"{would} {done.archives} archives and {done.blocks} blocks of {done.size:,} bytes",
         f"kept {done.kept} blocks; spared {done.young} that have just come",
+        *(f"over the limit, {would}: {filename}" for filename in answer["over_limit"]),
         as_json=args.json,
     )
     return 0
+
+
+def _enforce(archives: Archives, room: Limit, grace: float) -> int:
+    """Keep the size limit, with times that are no longer than `grace`; return bytes freed."""
+    from dpip.ipfs.disk import hot, limit
+
+    return limit.enforce(
+        archives,
+        room.size,
+        spared=room.private,
+        forget=room.forget,
+        keep=min(grace, hot.KEEP),
+        settled=min(grace, limit.SETTLED),
+        grace=grace,
+    ).freed

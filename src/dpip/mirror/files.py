@@ -19,6 +19,8 @@ from dpip.simple.repository import (
 from dpip.simple.upstream import metadata_url
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dpip.mirror.archives import Archives
     from dpip.mirror.catalog import Catalog, FileRecord
     from dpip.mirror.ingest import Ingest
@@ -41,6 +43,7 @@ class Files:
         upstream: FileSource,
         offline: bool,
         remake: Remake | None = None,
+        used: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._archives = archives
         self._catalog = catalog
@@ -48,10 +51,17 @@ class Files:
         self._upstream = upstream
         self._offline = offline
         self._remake = remake
+        self._used = used
         self._metadata: dict[str, asyncio.Task[bytes]] = {}
 
     def whole(self, key: str, filename: str) -> WholeFile | None:
-        """Return the file if it is complete on disk."""
+        """Return the file if it is complete on disk; it then counts as used."""
+        found = self._on_disk(key, filename)
+        if found is not None:
+            self._used(found.sha256)
+        return found
+
+    def _on_disk(self, key: str, filename: str) -> WholeFile | None:
         found = self._archives.find(key, filename)
         if found is not None:
             return found

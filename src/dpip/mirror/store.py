@@ -7,8 +7,9 @@ made again, compact.
 
 from __future__ import annotations
 
+import functools
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -123,30 +124,68 @@ class Remake:
 
 @dataclass(frozen=True, slots=True)
 class Tended:
-    """What one round did: archives taken in, whole files dropped, bytes given back."""
+    """What one round did: archives taken in, whole files dropped, bytes given back.
+
+    `removed` archives went because of the size limit; `size` is what the store takes now.
+    """
 
     taken: int
     dropped: int
     freed: int
+    removed: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The size limit of a home, in bytes, and the hashes of private files, which stay."""
+
+    size: int
+    private: frozenset[str]
+    forget: Callable[[str], None]
+    """Takes an archive out of the catalog."""
+
+
+@contextmanager
+def limit_of(home: Path, size: int) -> Iterator[Limit]:
+    """Give the limit of a home; its catalog is opened when the first archive must go."""
+    from dpip.mirror.catalog import Catalog
+    from dpip.mirror.private import Private
+
+    private: set[str] = set()
+    if (home / "private.sqlite3").exists():
+        with closing(Private(home / "private.sqlite3")) as packages:
+            private = packages.hashes()
+    with ExitStack() as until_done:
+
+        @functools.cache
+        def catalog() -> Catalog:
+            return until_done.enter_context(closing(Catalog(home / "catalog.sqlite3")))
+
+        yield Limit(size, frozenset(private), lambda one: catalog().drop_archive(one).result())
 
 
 def tend(
     archives: Archives,
     hot_size: int,
     *,
+    limit: Limit | None = None,
     stop: Callable[[], bool] = lambda: False,
     took: Callable[[Archive], None] = lambda _: None,
 ) -> Tended:
     """Take in whole archives that are new, keep at most `hot_size` bytes of them, compact.
+
+    Archives go, least recently used first, if the store takes more than `limit` says.
 
     `stop` is asked between archives, `took` is told of each. Runs for as long as there is
     work: call it where nobody waits for it.
     """
     from dpip.ipfs.archive.match import Search
     from dpip.ipfs.disk import hot
+    from dpip.ipfs.disk import limit as limits
     from dpip.ipfs.disk.compact import compact
 
-    taken, search = 0, Search()
+    taken, removed, search = 0, 0, Search()
     with mapped():
         for path in archives.new():
             if stop():
@@ -154,5 +193,16 @@ def tend(
             took(archives.add(path, path.parent.name, path.name, search=search))
             taken += 1
         trimmed = hot.trim(archives, hot_size, stop=stop)
-        freed = 0 if stop() else compact(archives.store, pause=PAUSE).freed
-    return Tended(taken, trimmed.dropped, trimmed.freed + freed)
+        freed = trimmed.freed
+        if limit is not None and not stop():
+            limited = limits.enforce(
+                archives,
+                limit.size,
+                spared=limit.private,
+                forget=limit.forget,
+                pause=PAUSE,
+                stop=stop,
+            )
+            removed, freed = limited.removed, freed + limited.freed
+        freed += 0 if stop() else compact(archives.store, pause=PAUSE).freed
+        return Tended(taken, trimmed.dropped, freed, removed, limits.size(archives))

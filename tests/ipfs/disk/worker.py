@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.ipfs.archive import made
 
-from dpip.ipfs.disk import hot
+from dpip.ipfs.disk import hot, limit
 from dpip.ipfs.disk.archives import Archives
 from dpip.ipfs.disk.collect import collect
 from dpip.ipfs.disk.compact import compact
@@ -24,7 +24,7 @@ def main(folder: str, seed: str) -> None:
     archives = Archives(store)
     print("ready", flush=True)
     while True:
-        what = choice.choice(("add", "add", "add", "unpin", "collect", "trim", "compact"))
+        what = choice.choice(("add", "add", "add", "unpin", "collect", "trim", "compact", "limit"))
         if what == "add":
             data = archive(choice.randrange(10**9))
             source = Path(folder).with_name("incoming")
@@ -42,6 +42,11 @@ def main(folder: str, seed: str) -> None:
             collect(archives, grace=-60)
         elif what == "trim":
             hot.trim(archives, 0, keep=-60)
+        elif what == "limit":
+            room = limit.size(archives) * 3 // 4
+            for one in limit.plan(archives, room, keep=-60).archives:
+                print("gone", one.sha256, flush=True)
+            limit.enforce(archives, room, keep=-60, settled=-60, grace=-60)
         else:
             compact(store, dead=0.05)
 

@@ -16,7 +16,7 @@ import os
 import re
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +36,7 @@ from .store import Batch
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..archive.match import Search
     from ..archive.published import Published
@@ -178,17 +178,31 @@ class Archives:
             else:
                 stack += reversed(children(cid, self.store.get(cid)))
 
-    def remove(self, sha256: str) -> None:
-        """Forget an archive and its whole file; its blocks are left to garbage collection."""
-        archive = self.find(sha256)
-        if archive is None:
-            return
+    def touch(self, sha256s: Iterable[str]) -> None:
+        """Note that archives are in use now; those that are not known are passed over."""
+        now = int(self.store.clock())
         with self.store.index.write() as db:
+            db.executemany(
+                "UPDATE archives SET used = ? WHERE sha256 = ? AND used <= ?",
+                ((now, bytes.fromhex(sha256), now - NOTE) for sha256 in sha256s),
+            )
+
+    def remove(self, sha256: str, *, agreed: Callable[[Archive], bool] = lambda _: True) -> bool:
+        """Forget an archive and its whole file, if `agreed`; say whether it was so.
+
+        `agreed` is asked where nobody else can write. Blocks are left to garbage collection.
+        The file goes after the commit: killed before, it is a new archive, never a lost one.
+        """
+        with self.store.index.write() as db:
+            archive = self.find(sha256)
+            if archive is None or not agreed(archive):
+                return False
             db.execute("DELETE FROM leaves WHERE archive = ?", (archive.id,))
             db.execute("DELETE FROM archives WHERE id = ?", (archive.id,))
             Pins(self.store).remove(archive.root, PIN)
             self.store.journal.write(Removed(sha256))
         self.whole(archive).unlink(missing_ok=True)
+        return True
 
     def restore_blocks(self, archive: Archive) -> bool:
         """Take a whole archive apart again, because blocks of it are missing."""
@@ -203,6 +217,14 @@ class Archives:
         for path in sorted((self._folder / "whole").glob("??/*/*")):
             if len(path.parent.name) == SHA256_HEX and self.find(path.parent.name) is None:
                 yield path
+
+    def whole_size(self) -> int:
+        """Return how many bytes all whole files take, added or not."""
+        total = 0
+        for path in (self._folder / "whole").glob("??/*/*"):
+            with suppress(FileNotFoundError):
+                total += path.stat().st_size
+        return total
 
     def strays(self) -> Iterator[Path]:
         """Yield files below this folder that no archive can come of."""

@@ -17,7 +17,7 @@ from .store import forget
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from .archives import Archive, Archives
 
@@ -47,14 +47,24 @@ def collect(
     grace: float = GRACE,
     dry_run: bool = False,
     ignored: frozenset[str] = frozenset(),
+    settled: Collection[bytes] = (),
+    settled_grace: float = GRACE,
 ) -> Collected:
     """Remove every block and archive that no pin reaches; pins named in `ignored` do not count.
+
+    For the multihashes in `settled`, which are known to be no part of something that is still
+    to be pinned, `settled_grace` is in place of `grace`.
 
     Raises Damaged or HashMismatch, having removed nothing more, at a node that cannot be
     read: what lies below it is not known.
     """
     store, result = archives.store, Collected()
     before = int(store.clock() - grace)
+    sooner = int(store.clock() - settled_grace)
+
+    def is_young(multihash: bytes, touched: int) -> bool:
+        return touched > (sooner if multihash in settled else before)
+
     marks = Marks(store, ignored)
     marks.update()
     for archive in _unreached(archives, marks, before):
@@ -65,7 +75,7 @@ def collect(
     while last is not None:
         with store.index.write() as db:
             marks.update()
-            last = _step(db, marks, before, last, result=result, dry_run=dry_run)
+            last = _step(db, marks, is_young, last, result=result, dry_run=dry_run)
     result.missing = len(marks.missing)
     return result
 
@@ -82,17 +92,17 @@ def _unreached(archives: Archives, marks: Marks, before: int) -> Iterator[Archiv
 
 
 def _remove(archives: Archives, sha256: str, marks: Marks) -> None:
-    with archives.store.index.write():
+    def agreed(archive: Archive) -> bool:
         marks.update()
-        archive = archives.find(sha256)
-        if archive is not None and archive.root.multihash not in marks.seen:
-            archives.remove(sha256)
+        return archive.root.multihash not in marks.seen
+
+    archives.remove(sha256, agreed=agreed)
 
 
 def _step(
     db: sqlite3.Connection,
     marks: Marks,
-    before: int,
+    is_young: Callable[[bytes, int], bool],
     last: bytes,
     *,
     result: Collected,
@@ -107,7 +117,7 @@ def _step(
     for multihash, size, touched in rows:
         if multihash in marks.seen:
             result.kept += 1
-        elif touched > before:
+        elif is_young(multihash, touched):
             result.young += 1
         else:
             result.blocks += 1

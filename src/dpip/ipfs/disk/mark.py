@@ -41,14 +41,15 @@ class Marks:
                 self.keep(CID(raw))
         self._changes = now
 
-    def keep(self, root: CID) -> None:
-        """Mark `root` and all below it."""
-        stack = [root]
+    def keep(self, root: CID) -> list[bytes]:
+        """Mark `root` and all below it; return what was not marked before."""
+        stack, new = [root], []
         while stack:
             cid = stack.pop()
             if cid.multihash in self.seen:
                 continue
             self.seen.add(cid.multihash)
+            new.append(cid.multihash)
             stack += self._other_side(cid)
             if cid.codec not in NODES:
                 continue
@@ -56,6 +57,7 @@ class Marks:
                 stack += children(cid, self._store.get(cid))
             except NotFound:
                 self.missing.add(cid)
+        return new
 
     def _other_side(self, cid: CID) -> list[CID]:
         """Return the recipe of a published file, the published file of a recipe."""
