@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from dpip.ipfs import hamt, unixfs
+from dpip.ipfs import dagpb, hamt, unixfs
 from dpip.ipfs.blockstore import Block, MemoryBlockstore
-from dpip.ipfs.cid import CID
+from dpip.ipfs.cid import CID, IDENTITY, RAW
 from dpip.ipfs.directory import Directory
 from dpip.ipfs.errors import InvalidBlock, InvalidPath
 from dpip.ipfs.profiles import UNIXFS_V0_2015, UNIXFS_V1_2025
@@ -142,3 +142,39 @@ def links(found: Iterable[Link]) -> list[str]:
 
 def test_plain_entries_come_by_name() -> None:
     assert links(filled(["b", "a", "ä"]).entries()) == ["a", "b", "ä"]
+
+
+@given(
+    st.sets(st.text("abcdefgh", min_size=1, max_size=3), min_size=20, max_size=300),
+    st.sampled_from([0, 1, 60]),
+)
+def test_sizes_of_shards_never_promise_too_much(names: set[str], length: int) -> None:
+    cids = {name: CID.of(name.encode()[:length], RAW, IDENTITY) for name in names}
+    links = [dagpb.Link(cid, name, length) for name, cid in cids.items()]
+    blocks: list[Block] = []
+    shard = hamt.build(links, lambda cid: unixfs.read(cid, b""))
+    root = shard.write(1, blocks)
+    store = MemoryBlockstore(blocks)
+    stored = hamt.Shard.of(unixfs.read(root.cid, store.get(root.cid)), root)
+    plain = sum(dagpb.link_size(len(ln.name), len(ln.cid.raw), 1) for ln in links)
+    assert sum(stored.least(store.size)) <= plain
+
+
+def test_a_large_directory_is_known_to_stay_sharded_without_reading_it() -> None:
+    read: list[CID] = []
+
+    class Reading(MemoryBlockstore):
+        def get(self, cid: CID) -> bytes:
+            read.append(cid)
+            return super().get(cid)
+
+        def size(self, cid: CID) -> int:
+            return len(super().get(cid))
+
+    store = Reading()
+    root = filled((f"file-{n}" for n in range(2000)), store).write()
+    again = Directory.load(store, root.cid, SMALL, root.tsize)
+    again.remove("file-7")
+    read.clear()
+    again.write()
+    assert not read

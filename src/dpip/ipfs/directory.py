@@ -101,10 +101,20 @@ class Directory:
             if self._exceeds(map(_lengths, self._plain.values())):
                 self._shard = hamt.build(self._plain.values(), self._load)
                 self._plain = {}
-        elif self._shrunk and not self._exceeds(self._shard.lengths(self._store.get)):
+        elif self._shrunk and not self._stays(self._shard):
             self._plain = {link.name: link for link in self._shard.entries(self._load)}
             self._shard = None
         self._shrunk = False
+
+    def _stays(self, shard: Shard) -> bool:
+        """Say whether a sharded directory is still too large to be plain."""
+        if self._profile.hamt_size_rule != "links":
+            total = 0.0
+            for least in shard.least(self._store.size):
+                total += least
+                if total > self._profile.hamt_threshold:
+                    return True
+        return self._exceeds(shard.lengths(self._store.get))
 
     def _exceeds(self, lengths: Iterable[tuple[int, int, int]]) -> bool:
         """Say whether a plain directory of such links is too large; stops as soon as it is."""

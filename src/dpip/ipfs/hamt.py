@@ -10,6 +10,7 @@ on its path, two or three for a million entries.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 HASH_BITS = 64
 MAX_FANOUT = 1024
+SHARD_DATA = 50
+"""Bytes of a shard 256 wide that are not links, at the most."""
 
 
 def width(entry: unixfs.Entry) -> int:
@@ -85,18 +88,6 @@ def entries(load: Load, entry: unixfs.Entry, depth: int = 0) -> Iterator[Link]:
             yield Link(link.cid, link.name[prefix:], link.tsize)
         else:
             yield from entries(load, load(link.cid), depth + 1)
-
-
-def lengths(get: Callable[[CID], bytes], block: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield the lengths of name, CID and Tsize of every entry below a shard 256 wide.
-
-    Reads blocks without decoding them: for finding out how large a plain directory would be.
-    """
-    for cid, name, tsize in dagpb.measured(block):
-        if name > 2:
-            yield name - 2, len(cid), tsize
-        else:
-            yield from lengths(get, get(CID(cid)))
 
 
 @dataclass(slots=True)
@@ -155,16 +146,41 @@ class Shard:
             else:
                 yield from entries(load, load(child.cid))
 
-    def lengths(self, get: Callable[[CID], bytes]) -> Iterator[tuple[int, int, int]]:
-        """Yield the lengths of name, CID and Tsize of every entry."""
+    def least(self, size: Callable[[CID], int]) -> Iterator[float]:
+        """Yield lower bounds of how long the links in a plain directory would be, in bytes.
+
+        One for each stored shard below this one, from nothing but its size. An entry's link
+        has at least 13 bytes, and in a shard two digits more; a link to a shard has at most
+        55 bytes, and two entries or more below it. So two fifths are there at the least.
+        """
         for child in self.slots.values():
-            if isinstance(child, Shard):
-                yield from child.lengths(get)
-            elif child.name:
-                name = len(child.name_bytes)
-                yield name, len(child.cid.raw), varint.length(child.tsize)
-            else:
-                yield from lengths(get, get(child.cid))
+            if isinstance(child, Link) and not child.name:
+                yield 0.4 * (size(child.cid) - SHARD_DATA)
+
+    def lengths(self, get: Callable[[CID], bytes]) -> Iterator[tuple[int, int, int]]:
+        """Yield the lengths of name, CID and Tsize of every entry, the shallowest first.
+
+        For finding out how large a plain directory would be: who stops when it is large
+        enough has read the few shards that hold many entries, and none of the many that
+        hold two. Blocks are measured, not decoded.
+        """
+        waiting: deque[Shard | CID] = deque([self])
+        while waiting:
+            shard = waiting.popleft()
+            if isinstance(shard, CID):
+                for cid, name, tsize in dagpb.measured(get(shard)):
+                    if name > 2:
+                        yield name - 2, len(cid), tsize
+                    else:
+                        waiting.append(CID(cid))
+                continue
+            for child in shard.slots.values():
+                if isinstance(child, Shard):
+                    waiting.append(child)
+                elif child.name:
+                    yield len(child.name_bytes), len(child.cid.raw), varint.length(child.tsize)
+                else:
+                    waiting.append(child.cid)
 
     def set(self, load: Load, entry: Link, used: int = 0) -> Link | None:
         """Add or replace an entry; return the one replaced. `used` bits led to this shard."""

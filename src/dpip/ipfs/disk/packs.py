@@ -15,9 +15,11 @@ from .index import mapped
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+_sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+"""Waits for bytes and length of a file; who changed it when need not survive a power cut."""
 PACK = 256 * 2**20
 """Size in bytes after which a new pack is begun."""
 OPEN = 64
@@ -55,13 +57,14 @@ class Packs:
             pack, at = last
         places = []
         with mapped(self.path(pack)), self.path(pack).open("ab") as file:
-            file.truncate(at)
+            if file.tell() != at:
+                file.truncate(at)
             for frame in frames:
                 places.append((pack, at))
                 file.write(frame)
                 at += len(frame)
             file.flush()
-            os.fsync(file.fileno())
+            _sync(file.fileno())
         if places and places[0][1] == 0:
             sync_folder(self._folder)
         db.execute("UPDATE packs SET size = ? WHERE id = ?", (at, pack))
