@@ -161,3 +161,13 @@ def test_names_in_every_spelling() -> None:
     for text in ("", "k51", "example.org", str(CID.of(b"")), "12D3KooW"):
         with pytest.raises(InvalidCid):
             parse_name(text)
+
+
+def test_a_renewed_record_replaces_the_old_and_never_a_newer_value() -> None:
+    old, later = signed(), NOW + ipns.DEFAULT_LIFETIME - 1
+    new = ipns.renew(KEY, old, later)
+    assert ipns.verify(new.raw, KEY.name, later + ipns.DEFAULT_LIFETIME - 1) == new
+    assert (new.value, new.sequence, new.ttl) == (old.value, old.sequence, old.ttl)
+    assert ipns.best([old, new]) is new
+    published = ipns.create(KEY, "/ipfs/bafkqaaa", sequence=old.sequence + 1, expires=later)
+    assert ipns.best([new, published]) is published

@@ -17,6 +17,7 @@ from dpip.app.configured import ConfiguredUpstream
 from dpip.app.dispatch import Dispatcher, Lazily
 from dpip.app.following import follow
 from dpip.app.pip_settings import index_url
+from dpip.app.renewing import Renewing
 from dpip.app.status import Status
 from dpip.app.tending import Tending
 from dpip.errors import DpipError
@@ -101,6 +102,8 @@ class Node:
 
         That is: take part in the network, learn its upstream, complete its catalog, look for
         newer heads of the indexes that it follows, look after its store, follow the routing table.
+        That is: learn its upstream, complete its catalog, look for newer heads of the indexes
+        that it follows, look after its store, renew its IPNS records, follow the routing table.
         """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._converse(url))
@@ -123,6 +126,7 @@ class Node:
             tasks.create_task(self.following.run())
             tasks.create_task(tending.run())
             tasks.create_task(self._note_uses())
+            tasks.create_task(Renewing(self.settings, self.blocks).run())
             seen = self.catalog.last_change()
             while True:
                 await asyncio.sleep(ROUTES_AGE)

@@ -101,6 +101,17 @@ def republish_due(record: Record, now: int, lifetime: int = DEFAULT_LIFETIME) ->
     return record.expires - now < lifetime // 2
 
 
+def renew(key: PrivateKey, record: Record, now: int, lifetime: int = DEFAULT_LIFETIME) -> Record:
+    """Sign a record's value again, for `lifetime` from `now`, under the same sequence.
+
+    Of one sequence the later expiry wins, so this replaces the record, but never one with a
+    new value that was published in the meantime.
+    """
+    return create(
+        key, record.value, sequence=record.sequence, expires=now + lifetime, ttl=record.ttl
+    )
+
+
 def format_time(nanoseconds: int) -> str:
     """Return RFC 3339 with nanoseconds, in UTC."""
     seconds, rest = divmod(nanoseconds, SECOND)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from dpip.ipfs import ipns
+    from dpip.ipfs.blockstore import Blockstore
     from dpip.ipfs.disk.archives import Archives
     from dpip.ipfs.keys import PrivateKey
     from dpip.ipfs.records import RecordStore
@@ -95,6 +97,27 @@ def publish_changes(
     Pins(archives.store).replace(f"index {name}", head.root)
     records.put(key.name, head.record.raw, now)
     return Publication(head, reading.projects)
+
+
+def renew_head(
+    home: Path, store: Blockstore, key: PrivateKey, record: ipns.Record, now: int
+) -> Head | None:
+    """Sign the head of this key's index again if `record`, which is due, points at it.
+
+    Returns None if the key publishes no index, or was pointed elsewhere since.
+    """
+    state = home / "indexes" / f"{key.name.encode('k')}.sqlite3"
+    if not state.is_file():
+        return None
+    publisher = Publisher(state, store, key)
+    try:
+        head = publisher.head()
+        if head is None or head.record.value != record.value:
+            return None
+        # None: an earlier renewal was killed before it put its record.
+        return publisher.renew(now) or head
+    finally:
+        publisher.close()
 
 
 class _Reading:

@@ -28,7 +28,12 @@ def declare(actions: Actions) -> None:
     parser = action(names, "publish", publish, "point a name of yours to a path")
     parser.add_argument("path", metavar="PATH", help="<cid>[/…], /ipfs/… or /ipns/…")
     parser.add_argument("-k", "--key", default="self")
-    parser.add_argument("-t", "--lifetime", default="48h", help="how long it is valid")
+    parser.add_argument(
+        "-t",
+        "--lifetime",
+        default="48h",
+        help="how long it is valid; a running node signs it anew in time, for 48h",
+    )
     parser.add_argument("--ttl", default="5m", help="how long it may be cached")
     parser.add_argument("-Q", "--quieter", action="store_true", help="print the name only")
     parser = action(names, "put", put, "keep a signed record")
