@@ -19,6 +19,8 @@ from dpip.mirror.store import opened
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dpip.ipfs.cid import CID
+
 RECORD = "application/vnd.ipfs.ipns-record"
 
 
@@ -58,6 +60,22 @@ def test_a_node_serves_what_the_command_adds(tmp_path: Path) -> None:
         assert resolved.stdout.strip() == f"/ipfs/{cid}"
 
 
+def by_hand(home: Path, root: CID, target: Path) -> bytes:
+    """Read an archive by the command, without a node; return what `get` writes."""
+    whole = dpip("ipfs", "get", str(root), "-o", str(target), DPIP_HOME=str(home))
+    assert whole.returncode == 0, whole.stderr
+    data = target.read_bytes()
+    start = dpip("ipfs", "cat", str(root), "-l", "4", DPIP_HOME=str(home))
+    assert start.stdout.encode() == data[:4]
+    listed = dpip("ipfs", "ls", str(root), DPIP_HOME=str(home))
+    assert listed.returncode == 0, listed.stderr
+    pieces = [line.split()[0] for line in listed.stdout.splitlines()]
+    assert len(pieces) > 1
+    checked = dpip("ipfs", "verify", str(root), DPIP_HOME=str(home))
+    assert "ok" in checked.stdout, checked.stderr
+    return data
+
+
 def test_archives_are_files_of_ipfs_whole_or_taken_apart(tmp_path: Path) -> None:
     home, wheel = tmp_path / "home", tmp_path / "demo-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -68,7 +86,11 @@ def test_archives_are_files_of_ipfs_whole_or_taken_apart(tmp_path: Path) -> None
         added = archives.add(wheel, hashlib.sha256(data).hexdigest(), wheel.name)
     with node(home, "--offline") as running:
         assert ask(running.url, f"/ipfs/{added.root}?filename={wheel.name}") == (200, data)
+    assert by_hand(home, added.root, tmp_path / "whole") == data
     with opened(home) as archives:
         assert hot.trim(archives, 0, keep=-1).dropped == 1
+    assert by_hand(home, added.root, tmp_path / "made-again") == data
+    with opened(home) as archives:
+        hot.trim(archives, 0, keep=-1)
     with node(home, "--offline") as running:
         assert ask(running.url, f"/ipfs/{added.root}?filename={wheel.name}") == (200, data)

@@ -1,4 +1,4 @@
-"""What a home holds of IPFS: blocks and archives, names, keys; and its errors as ours.
+"""What a home holds of IPFS: blocks and archives, names, keys.
 
 blocks/, archives/   the embedded store
 ipns/                IPNS records, one file a name
@@ -10,67 +10,34 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dpip.errors import DiskFull, DpipError
-from dpip.ipfs.disk.archives import Archives
 from dpip.ipfs.disk.leaves import WithLeaves
 from dpip.ipfs.disk.pins import Pins
-from dpip.ipfs.disk.store import DiskBlockstore
 from dpip.ipfs.keystore import SELF, Keystore
 from dpip.ipfs.records import DiskRecords
 from dpip.ipfs.routing import Peer, Routing
-from dpip.mirror.store import ARCHIVES, BLOCKS, mapped
+from dpip.mirror import store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dpip.ipfs.blockstore import Blockstore
+    from dpip.ipfs.disk.archives import Archives
     from dpip.settings import Settings
-
-NO_SPACE = 28
-
-
-class FileUnusable(DpipError):
-    """A file that was named cannot be read or written."""
-
-    slug = "file-unusable"
 
 
 class Content(WithLeaves):
     """All blocks of a home, those inside archives included, and its pins."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._disk = DiskBlockstore(settings.home / BLOCKS)
-        super().__init__(Archives(self._disk, settings.home / ARCHIVES))
-        self.pins = Pins(self._disk)
-
-    def close(self) -> None:
-        """Close all files."""
-        self._disk.close()
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Turn errors of content and of the file system into those that users are told."""
-    try:
-        with mapped():
-            yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        if error.errno == NO_SPACE:
-            raise DiskFull(str(error)) from None
-        raise FileUnusable(f"{error.filename or ''}: {error.strerror or error}") from None
+    def __init__(self, archives: Archives) -> None:
+        super().__init__(archives)
+        self.pins = Pins(archives.store)
 
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Content]:
-    """Open the blocks of a home for one operation."""
-    with mapped():
-        content = Content(settings)
-        try:
-            yield content
-        finally:
-            content.close()
+    """Open the blocks of a home for one operation; errors inside are mapped too."""
+    with store.opened(settings.home) as archives:
+        yield Content(archives)
 
 
 def records(settings: Settings) -> DiskRecords:
@@ -78,7 +45,7 @@ def records(settings: Settings) -> DiskRecords:
     return DiskRecords(settings.home / "ipns")
 
 
-def routing(settings: Settings, store: Blockstore) -> Routing:
+def routing(settings: Settings, blocks: Blockstore) -> Routing:
     """Return the delegated routing of a home: this node is the provider of what it holds."""
     peer = None
     if settings.port and settings.host.replace(".", "").isdigit():
@@ -86,7 +53,7 @@ def routing(settings: Settings, store: Blockstore) -> Routing:
         if settings.tls_certificate:
             addresses.insert(0, f"/ip4/{settings.host}/tcp/{settings.tls_port}/tls/http")
         peer = Peer(keys(settings).get(SELF).name.encode("k"), tuple(addresses))
-    return Routing(store, records(settings), peer=peer)
+    return Routing(blocks, records(settings), peer=peer)
 
 
 def keys(settings: Settings, password: bytes | None = None) -> Keystore:

@@ -7,6 +7,7 @@ made again, compact.
 
 from __future__ import annotations
 
+import errno
 import functools
 import time
 from contextlib import ExitStack, closing, contextmanager
@@ -58,6 +59,12 @@ class BadContent(DpipError):
     side = "theirs"
 
 
+class FileUnusable(DpipError):
+    """A file that was named cannot be read or written."""
+
+    slug = "file-unusable"
+
+
 @contextmanager
 def mapped() -> Iterator[None]:
     """Turn errors of the content room into ours."""
@@ -74,6 +81,20 @@ def mapped() -> Iterator[None]:
         raise kind(str(error)) from None
     except IpfsError as error:
         raise BadContent(str(error)) from None
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn errors of the content room, and of files that a user named, into ours."""
+    try:
+        with mapped():
+            yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DiskFull(str(error)) from None
+        raise FileUnusable(f"{error.filename or ''}: {error.strerror or error}") from None
 
 
 @contextmanager

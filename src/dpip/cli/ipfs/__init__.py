@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run one action; returns the exit code. Raises DpipError."""
-    from dpip.app import content
+    from dpip.mirror.store import told
 
-    with content.told():
+    with told():
         return int(args.act(args))

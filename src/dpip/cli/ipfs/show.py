@@ -21,7 +21,7 @@ def declare(actions: Actions) -> None:
     for name, act, summary in (
         ("cat", cat, "write a file to standard output"),
         ("get", get, "write a file or directory to the disk"),
-        ("ls", ls, "list a directory"),
+        ("ls", ls, "list a directory, or the pieces of a file"),
         ("stat", stat, "show what a path is"),
         ("verify", verify, "check that all blocks below a CID, or of a local file, are here"),
     ):
@@ -66,13 +66,15 @@ def get(args: argparse.Namespace) -> int:
 
 
 def ls(args: argparse.Namespace) -> int:
-    """List a directory: CID, size of everything below, name."""
+    """List a directory: CID, size of everything below, name. Pieces of a file have no name."""
     from dpip.app import content
     from dpip.ipfs import dag
+    from dpip.ipfs.unixfs import Kind
 
     with content.opened(home()) as store:
         entry = dag.load(store, resolved(store, args.path))
-        for link in dag.entries(store, entry):
+        pieces = entry.links if entry.kind is Kind.FILE else ()
+        for link in pieces or dag.entries(store, entry):
             value = {"Name": link.name, "Hash": str(link.cid), "Size": link.tsize}
             say(args, value, f"{link.cid} {link.tsize} {link.name}")
     return 0
