@@ -3,7 +3,8 @@
 What arrives in one turn of the loop is one group. A small group is verified and committed
 right there, which takes less time than waking a thread and being woken by it. A large one,
 and any that would have to wait for the database, goes to a thread; while that one works on a
-group, the next one gathers. So the loop never waits for a lock, a long body or a disk flush.
+group, the next one gathers. So the loop never waits for a lock or a long body; a disk flush it
+waits for only when a small commit is the one that fills SQLite's log.
 """
 
 from __future__ import annotations
