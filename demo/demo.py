@@ -165,7 +165,7 @@ def interrupted(number: int, frame: FrameType | None) -> NoReturn:
 
 def main() -> int:
     """Run the demo and clean up after it."""
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+    for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         signal.signal(number, interrupted)
     demo = Demo(Path(tempfile.mkdtemp(prefix="dpip-demo-")), sys.argv[1:] or ["flask"])
     try:
