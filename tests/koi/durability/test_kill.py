@@ -207,12 +207,15 @@ def test_it_starts_again_after_many_kills_while_starting(tmp_path: Path) -> None
     child.kill()
     child.stop()
     for n in range(6):
-        threading.Timer(0.03 * n, kill_if_alive, [child]).start()
+        killer = threading.Timer(0.03 * n, kill_if_alive, [child])
+        killer.start()
         try:
             child.start()
         except AssertionError:
             pass
         finally:
+            # A killer that came late would end the next child.
+            killer.join()
             child.kill()
             child.stop()
     with child:
