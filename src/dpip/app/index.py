@@ -1,0 +1,116 @@
+"""The index of a node: which pages it has from where, as one expression of small sources.
+
+default  =  followed indexes, in order  ►  upstream, as the home's mirror selects it
+a name   →  its one source by the routing table: default | private | another index's URL
+a file   →  by the scheme and host of its URL: a followed index | another index | upstream
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from dpip.app.configured import ConfiguredUpstream
+from dpip.app.following import follow
+from dpip.app.pip_settings import index_url
+from dpip.mirror.hosts import ByHost, ByScheme
+from dpip.mirror.private import PrivatePages
+from dpip.mirror.refresh import Policy
+from dpip.mirror.repository import Pages
+from dpip.mirror.sources import PRIVATE, Sources
+from dpip.mirror.uploads import with_private
+from dpip.settings import MIRROR_NAME
+from dpip.simple.render import render
+from dpip.simple.routing import DEFAULT_SOURCE
+from dpip.simple.upstream import Upstream
+from dpip.simple.wrappers import RoutedPages
+
+if TYPE_CHECKING:
+    from dpip.app.stored import Stored
+    from dpip.mirror.source import FileSource, PageSource
+    from dpip.settings import Settings
+
+PRIVATE_AGE = 1.0
+"""Seconds until a running node shows what another process changed in private packages."""
+
+
+class Index:
+    """The pages and files of a node, and everybody that it asks for them."""
+
+    def __init__(self, settings: Settings, stored: Stored) -> None:
+        """Build the index. Raises UsageError for a followed index that is none."""
+        self._settings = settings
+        self._stored = stored
+        self.upstream = ConfiguredUpstream(
+            lambda: settings.index_url or index_url(settings.url),
+            timeout=settings.upstream_timeout,
+            max_page_size=settings.max_page_size,
+        )
+        self.following = follow(settings, stored.leaves)
+        self._others: dict[str, Upstream] = {}
+        self._default, self.files = self._ordered()
+        self.sources = Sources({}, self._pages)
+        self.pages = RoutedPages(lambda: self.sources.routes, self.sources.pages)
+        self.reroute()
+
+    def reroute(self) -> None:
+        """Put the routing table that is on disk in force."""
+        stored = self._stored
+        self.sources.use(with_private(stored.catalog.routes(), stored.private.names()))
+
+    async def stop_asking(self) -> None:
+        """Give up the questions that are open."""
+        await self.sources.close()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self.upstream.aclose()
+        for other in self._others.values():
+            await other.aclose()
+        await self.following.aclose()
+
+    def _ordered(self) -> tuple[PageSource, FileSource]:
+        default = self._selected()
+        files: FileSource = ByHost(self.upstream, self._others)
+        indexes = self.following.indexes
+        if not indexes:
+            return default, files
+        from dpip.mirror.ordered import Ordered
+        from dpip.mirror.subscribed import SCHEME
+
+        return Ordered([*indexes, default]), ByScheme(files, SCHEME, indexes[0])
+
+    def _selected(self) -> PageSource:
+        """Return the upstream as the home's mirror sees it, or as it is where there is none."""
+        home = self._settings.home
+        if not (home / MIRROR_NAME).is_file():
+            return self.upstream
+        # Rules need half of `packaging`, which a node without a mirror starts without.
+        from dpip.app.mirroring import LiveScope
+        from dpip.mirror.selected import Selected
+        from dpip.mirror.worklist import Worklist
+
+        catalog = self._stored.catalog
+        return Selected(self.upstream, LiveScope(home, Worklist(catalog)), catalog)
+
+    def _pages(self, source: str) -> Pages:
+        """Build the pages of one source of the routing table."""
+        settings = self._settings
+        policy = Policy(max_age=settings.page_max_age, offline=settings.offline)
+        asked = self._default
+        if source == PRIVATE:
+            # It is at hand also when the node is offline, and costs one look to confirm.
+            asked = PrivatePages(self._stored.private)
+            policy = Policy(max_age=PRIVATE_AGE, absent_age=0)
+        elif source != DEFAULT_SOURCE:
+            asked = self._others[source] = Upstream(
+                source, timeout=settings.upstream_timeout, max_page_size=settings.max_page_size
+            )
+        return Pages(
+            upstream=asked,
+            source=source,
+            catalog=self._stored.catalog,
+            render=render,
+            policy=policy,
+            now=time.time,
+        )
