@@ -6,9 +6,9 @@
 For each size a synthetic catalog is made (a page, ten files and their archives' rows for each
 project; about 7 kB a project). Then each phase runs in a process of its own: a node's start to
 its ready line and its memory, pages by HTTP, a sync of 14,000 changed projects against an
-upstream in memory whose root list has all of them, catch-up over those changes, and a
-publication of 1,000 of them on top of a published index (up to 100,000 projects, because its
-blocks are held in memory). Numbers are this machine's; how they grow is the result.
+upstream in memory whose root list has all of them, catch-up over those changes, the report
+of completeness; and a first publication of everything into a store on disk, then one of 14,000
+and one of a single project on top. Numbers are this machine's; how they grow is the result.
 """
 
 from __future__ import annotations
@@ -24,16 +24,18 @@ import sys
 import tempfile
 import time
 import urllib.request
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dpip.ipfs.blockstore import MemoryBlockstore
+from benchmarks.simulated import MemoryUpstream, make, name_of, project_of
+
 from dpip.ipfs.cid import CID
+from dpip.ipfs.disk.store import DiskBlockstore
 from dpip.ipfs.keys import PrivateKey
-from dpip.mirror import schema
+from dpip.ipfs.wrappers import Passing
 from dpip.mirror.archives import Archives
 from dpip.mirror.catalog import Catalog
+from dpip.mirror.coverage import coverage
 from dpip.mirror.ingest import Ingest
 from dpip.mirror.publish import Change, Publisher
 from dpip.mirror.scope import Scope
@@ -41,96 +43,14 @@ from dpip.mirror.selection import read_selection
 from dpip.mirror.sync import RULES, Sync
 from dpip.mirror.tree import Held
 from dpip.mirror.worklist import Worklist
-from dpip.simple.model import File, Project, ProjectEntry
-from dpip.simple.render import render
-from dpip.simple.upstream import Fetched, Validators
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterable, Iterator
 
-FILES = 10
-SERIAL = 1_000_000
+    from dpip.ipfs.blockstore import Block
+
 CHANGES = 14_000
-PUBLISHED = 1_000
-MOST_PUBLISHED = 100_000
-CHUNK = 20_000
 ROUNDS = 200
-
-
-def name_of(number: int) -> str:
-    return f"project-{number:07d}"
-
-
-def project_of(number: int, serial: int = SERIAL) -> Project:
-    name = name_of(number)
-    files = tuple(
-        File(
-            f"{name.replace('-', '_')}-{version}.0-py3-none-any.whl",
-            f"http://upstream.invalid/{name}/{version}",
-            {"sha256": f"{number * FILES + version:064x}"},
-            size=100_000,
-            upload_time="2026-01-02T03:04:05Z",
-            core_metadata={},
-        )
-        for version in range(FILES)
-    )
-    return Project(name, files, last_serial=serial)
-
-
-def make(home: Path, projects: int) -> None:
-    """Fill the catalog of a home with rows as a finished sync leaves them."""
-    database, _ = schema.open_database(home / "catalog.sqlite3")
-    database.execute("PRAGMA synchronous=OFF")
-    page = render(project_of(0))
-    for start in range(0, projects, CHUNK):
-        numbers = range(start, min(start + CHUNK, projects))
-        database.execute("BEGIN")
-        _fill(database, numbers, page.html_gzip, page.json_gzip)
-        database.execute("COMMIT")
-    database.close()
-
-
-def _fill(database: sqlite3.Connection, numbers: range, html: bytes, body: bytes) -> None:
-    database.executemany(
-        "INSERT INTO projects VALUES (?,0,1,'\"e\"',NULL,?,'active','upstream')",
-        ((name_of(n), SERIAL) for n in numbers),
-    )
-    database.executemany(
-        "INSERT INTO pages VALUES (?,?,?,?,?)",
-        ((name_of(n), f'"{n}"', SERIAL, html, body) for n in numbers),
-    )
-    database.executemany(
-        "INSERT INTO followed VALUES (?,?,1,1,NULL,0,'')", ((name_of(n), SERIAL) for n in numbers)
-    )
-    files = [(n, file) for n in numbers for file in project_of(n).files]
-    database.executemany(
-        "INSERT INTO files (key, filename, project, sha256, size, url, sidecar, listed)"
-        " VALUES (?,?,?,?,?,?,1,1)",
-        ((f.sha256, f.filename, name_of(n), f.sha256, f.size, f.url) for n, f in files),
-    )
-    database.executemany(
-        "INSERT INTO archives VALUES (?,?,?,'cid','upstream',1)",
-        ((f.sha256, f.filename, f.size) for _, f in files),
-    )
-
-
-class MemoryUpstream:
-    """An index whose pages are computed; `changed` numbers have a newer serial and a yank."""
-
-    def __init__(self, projects: int, changed: frozenset[int]) -> None:
-        self._projects = projects
-        self._changed = changed
-
-    async def fetch(self, name: str, known: Validators | None = None) -> Fetched:
-        del known
-        page = project_of(int(name.rpartition("-")[2]), SERIAL + 1)
-        files = (replace(page.files[0], yanked="broken"), *page.files[1:])
-        return Fetched(replace(page, files=files), Validators('"n"'))
-
-    async def projects(self) -> AsyncIterator[ProjectEntry]:
-        for number in range(self._projects):
-            yield ProjectEntry(name_of(number), SERIAL + (number in self._changed))
 
 
 def start(home: Path, projects: int) -> dict[str, float]:
@@ -152,6 +72,7 @@ def start(home: Path, projects: int) -> dict[str, float]:
         found["root list s"], size = _get(f"{url}/simple/")
         found["root list MB"] = size / 1e6
         found["after list MiB"] = resident(node.pid)
+        found["numbers ms"] = _get(f"{url}/")[0] * 1000
         node.terminate()
         node.wait(30)
     return found
@@ -206,6 +127,9 @@ def sync(home: Path, projects: int) -> dict[str, float]:
         seen, cursor = seen + len(rows), rows[-1][0]
     caught_up = time.perf_counter() - done
     assert seen == count
+    used, began_counting = memory() - before, time.perf_counter()
+    assert coverage(catalog).projects == projects
+    counted = time.perf_counter() - began_counting
     catalog.close()
     return {
         "changes": count,
@@ -213,34 +137,49 @@ def sync(home: Path, projects: int) -> dict[str, float]:
         "work s": done - planned,
         "changes/s": count / (done - planned),
         "catch-up s": caught_up,
-        "sync MiB over base": memory() - before,
+        "sync MiB over base": used,
+        "completeness s": counted,
     }
+
+
+class Counted(Passing):
+    """A store that counts what is put."""
+
+    blocks = 0
+
+    def put(self, blocks: Iterable[Block]) -> None:
+        """Keep the blocks."""
+        given = list(blocks)
+        self.blocks += len(given)
+        super().put(given)
 
 
 def publish(home: Path, projects: int) -> dict[str, float]:
-    """Publish everything, then some changes on top."""
-    if projects > MOST_PUBLISHED:
-        return {}
-    store = MemoryBlockstore()
+    """Publish everything, then some changes on top, then one."""
+    disk = DiskBlockstore(home / "blocks")
+    store = Counted(disk)
     publisher = Publisher(home / "published.sqlite3", store, PrivateKey.generate())
-    held = CID.of(b"an archive")
+    before, found = memory(), {}
+    count = min(CHANGES, projects // 2)
+    some = random.Random(3).sample(range(projects), count)
+    for what, numbers in (("all", range(projects)), ("changes", some), ("one", some[:1])):
+        store.blocks, began = 0, time.perf_counter()
+        publisher.publish(_changes(numbers, what), time.time_ns())
+        found[f"publish {what} s"] = time.perf_counter() - began
+        found[f"publish {what} blocks"] = float(store.blocks)
+        found[f"publish {what} MiB over base"] = memory() - before
+    publisher.close()
+    disk.close()
+    found["blocks MB"] = sum(f.stat().st_size for f in (home / "blocks").rglob("*.*")) / 1e6
+    return found
 
-    def changes(numbers: range, source: str) -> Iterator[Change]:
-        for number in numbers:
-            page = project_of(number)
-            page = replace(page, files=page.files[:1])
-            files = {file.filename: Held(held, 100) for file in page.files}
-            yield Change(page.name, source, page, files)
 
-    began = time.perf_counter()
-    publisher.publish(changes(range(projects), "1"), time.time_ns())
-    first = time.perf_counter()
-    some = range(0, projects, max(1, projects // PUBLISHED))[:PUBLISHED]
-    publisher.publish(changes(some, "2"), time.time_ns())
-    return {
-        "publish all s": first - began,
-        f"publish {PUBLISHED} s": time.perf_counter() - first,
-    }
+def _changes(numbers: Iterable[int], source: str) -> Iterator[Change]:
+    """Yield projects whose pages differ by `source`; their archives have one CID, not written."""
+    held = Held(CID.of(b"an archive"), 100)
+    for number in numbers:
+        page = project_of(number, serial=1_000_000 + len(source))
+        yield Change(page.name, source, page, {file.filename: held for file in page.files})
 
 
 def memory() -> float:

@@ -8,6 +8,7 @@ from tests.ipfs.conformance.blockstore import BlockstoreConformance, block
 from dpip.ipfs.blockstore import Block, Blockstore, MemoryBlockstore
 from dpip.ipfs.cid import CID
 from dpip.ipfs.errors import HashMismatch, NotFound, Unavailable
+from dpip.ipfs.gathering import Gathering
 from dpip.ipfs.wrappers import Cached, Failover, SingleFlight, Verified
 
 
@@ -39,6 +40,23 @@ class TestCached(BlockstoreConformance):
         for data in (b"a" * 60, b"a" * 60, b"b" * 60, b"a" * 60, b"c" * 200, b"a" * 60):
             assert store.get(CID.of(data)) == data
         assert inner.reads == [60, 60, 60, 200]
+
+
+class TestGathering(BlockstoreConformance):
+    @pytest.fixture
+    def store(self) -> Blockstore:
+        return Gathering(MemoryBlockstore(), 1000)
+
+    def test_writes_when_told_or_when_there_is_enough(self) -> None:
+        inner = MemoryBlockstore()
+        store = Gathering(inner, 100)
+        store.put([block(b"a" * 60)])
+        assert not inner.has(CID.of(b"a" * 60))
+        store.put([block(b"b" * 60)])
+        assert inner.has(CID.of(b"a" * 60))
+        store.put([block(b"c")])
+        store.flush()
+        assert inner.get(CID.of(b"c")) == b"c"
 
 
 class TestFailover(BlockstoreConformance):

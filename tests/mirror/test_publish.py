@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from dpip.ipfs import files, ipns
 from dpip.ipfs.blockstore import Block, MemoryBlockstore
 from dpip.ipfs.cid import CID
 from dpip.ipfs.dag import resolve
+from dpip.ipfs.directory import Directory
 from dpip.ipfs.keys import PrivateKey
 from dpip.ipfs.walk import walk
+from dpip.mirror import publish
 from dpip.mirror.publish import LIFETIME, Change, Publisher
 from dpip.mirror.tree import Held, put_file
 from dpip.simple.model import File, Project
@@ -120,6 +123,58 @@ def test_a_failed_publication_leaves_the_last_head(
     assert publisher.head() == head
     assert publisher.source_of("click") is None
     assert publisher.publish([bad], NOW).record.sequence == 2
+
+
+def test_a_killed_publication_goes_on_where_it_was(
+    tmp_path: Path, store: Counting, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "STEP", 10)
+    monkeypatch.setattr(publish, "LOADED", 16)
+    names = [f"project-{number}" for number in range(45)]
+    first = publisher.publish([change(store, name) for name in names[:20]], NOW)
+    read_up_to: list[str] = []
+    kept: list[CID] = []
+
+    def changes(start: int) -> Iterator[Change]:
+        for name in names[start:]:
+            if start == 0 and name == "project-37":
+                raise KeyboardInterrupt
+            read_up_to.append(name)
+            yield change(store, name, "2")
+
+    dying = Publisher(tmp_path / "state", store, PrivateKey.from_seed(bytes(32)), keep=kept.append)
+    with pytest.raises(KeyboardInterrupt):
+        dying.publish(changes(0), NOW, cursor=lambda: str(len(read_up_to)))
+    dying.close()
+    assert len(kept) == 3
+    assert publisher.head() == first
+    assert publisher.cursor() == "30"
+    assert {entry.name for cid in kept for entry in Directory.load(store, cid).entries()} == {
+        *names[:30]
+    }
+    head = publisher.publish(changes(30), NOW)
+    assert read_up_to[-15:] == names[30:]
+    fresh = Publisher(tmp_path / "fresh", store, PrivateKey.generate())
+    assert fresh.publish([change(store, name, "2") for name in names], NOW).root == head.root
+    fresh.close()
+
+
+def test_state_of_an_earlier_layout_is_brought_along(tmp_path: Path, store: Counting) -> None:
+    key = PrivateKey.from_seed(bytes(32))
+    names = [f"p{number}" for number in range(600)]
+    publisher = Publisher(tmp_path / "state", store, key)
+    root = publisher.publish([change(store, name) for name in names], NOW).root
+    publisher.close()
+    with sqlite3.connect(tmp_path / "state") as database:
+        database.executescript(
+            "DROP TABLE leaves; DROP TABLE pending;"
+            "CREATE TABLE buckets (prefix TEXT PRIMARY KEY, cid BLOB, length INTEGER)"
+        )
+    publisher = Publisher(tmp_path / "state", store, key)
+    publisher.publish([change(store, "p-new")], NOW)
+    head = publisher.publish([Change("p-new", "", None, {})], NOW)
+    publisher.close()
+    assert head.root == root
 
 
 def test_heads_survive_and_are_renewed_before_they_expire(

@@ -8,7 +8,7 @@ from dpip.mirror.tree import (
     HEAD,
     TAIL,
     Held,
-    bucket_leaf,
+    names_leaf,
     published_page,
     put_file,
     put_part,
@@ -56,10 +56,10 @@ def test_a_page_lists_what_lies_beside_it() -> None:
     assert [file.filename for file in html.files] == [file.filename for file in json.files]
 
 
-def test_the_root_page_is_its_buckets_in_order() -> None:
+def test_the_root_page_is_its_leaves_in_order() -> None:
     store = MemoryBlockstore()
-    buckets = [bucket_leaf(["aa-2", "aa"]), bucket_leaf(["b"])]
-    link = root_page(store, [put_part(store, bucket) for bucket in buckets])
+    leaves = [names_leaf(["aa", "aa-2"]), names_leaf(["b"])]
+    link = root_page(store, [put_part(store, leaf) for leaf in leaves])
     whole = content(store, link.cid)
-    assert whole == HEAD + b"".join(buckets) + TAIL
+    assert whole == HEAD + b"".join(leaves) + TAIL
     assert whole.index(b'"aa/"') < whole.index(b'"aa-2/"') < whole.index(b'"b/"')

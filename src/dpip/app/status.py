@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dpip import __version__
 from dpip.app.dispatch import send_json, send_text
+from dpip.mirror.totals import totals
 from dpip.simple.asgi import send_error
 from dpip.simple.repository import FileNotFound
 
@@ -86,7 +87,7 @@ class Status:
         if scope["path"] != "/":
             await send_error(send, FileNotFound("there is nothing here"))
             return
-        counts = await asyncio.to_thread(self._catalog.counts)
+        counts = await asyncio.to_thread(totals, self._catalog)
         text = _PAGE.format(
             name=html.escape(self._settings.name),
             version=__version__,
@@ -100,15 +101,12 @@ class Status:
         from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
         from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-        registry = CollectorRegistry()
+        registry, stored = CollectorRegistry(), totals(self._catalog)
         ProcessCollector(registry=registry)
         values = {
-            "dpip_pages": ("Project pages stored.", self._catalog.counts()["pages"]),
-            "dpip_archives": ("Archives stored.", self._catalog.counts()["archives"]),
-            "dpip_archive_bytes": (
-                "Bytes of the stored archives.",
-                self._catalog.counts()["archive_bytes"],
-            ),
+            "dpip_pages": ("Project pages stored.", stored["pages"]),
+            "dpip_archives": ("Archives stored.", stored["archives"]),
+            "dpip_archive_bytes": ("Bytes of the stored archives.", stored["archive_bytes"]),
             "dpip_upstream_questions": (
                 "Project pages asked of upstream since start.",
                 self._sources.questions,

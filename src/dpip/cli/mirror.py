@@ -217,13 +217,14 @@ def _verify(config: Settings, args: argparse.Namespace) -> int:
     from dpip.mirror.archives import Archives
     from dpip.mirror.catalog import Catalog
     from dpip.mirror.store import ARCHIVES, opened
+    from dpip.mirror.totals import totals
     from dpip.mirror.verify import Depth, Verifier
 
     depth = Depth.QUICK if args.quick else Depth.SAMPLED if args.sample else Depth.FULL
     progress = Progress("verifying")
     catalog = Catalog(config.home / "catalog.sqlite3")
     try:
-        total = catalog.counts()["archives"]
+        total = totals(catalog)["archives"]
         with opened(config.home) as contents:
             archives = Archives(config.home / ARCHIVES)
             verifier = Verifier(catalog, archives, contents, time.monotonic)

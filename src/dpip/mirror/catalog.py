@@ -333,14 +333,6 @@ class Catalog:
         """Return the rows of a question about such a table."""
         return self._all(query, *values)
 
-    # Counts
-
-    def counts(self) -> dict[str, int]:
-        """Return numbers for a person; costs a scan of two indexes, so not for hot paths."""
-        pages = self._all("SELECT count(*) FROM pages")[0][0]
-        archives, size = self._all("SELECT count(*), coalesce(sum(size), 0) FROM archives")[0]
-        return {"pages": pages, "archives": archives, "archive_bytes": size}
-
     def _execute(self, statement: str, values: tuple[Any, ...]) -> Future[None]:
         return self._writer.submit(lambda connection: _run(connection, statement, values))
 

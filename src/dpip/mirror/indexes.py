@@ -5,7 +5,7 @@
 
 `publish_changes` is one publication: it reads the catalog's changes since the last one,
 writes the tree, signs, pins the new root in place of the old, and only then puts the record
-where gateways find it.
+where gateways find it. What a long publication has written is pinned as it goes.
 """
 
 from __future__ import annotations
@@ -87,16 +87,28 @@ def publish_changes(
     now: int,
 ) -> Publication:
     """Publish what changed since the last head of this key; `now` in nanoseconds since 1970."""
-    publisher = Publisher(state_path(home, key), archives.store, key)
+    name, pins = key.name.encode("k"), Pins(archives.store)
+    publisher = Publisher(
+        state_path(home, key),
+        archives.store,
+        key,
+        keep=lambda root: pins.add(root, _under_way(name)),
+    )
     try:
         reading = _Reading(catalog, publisher.cursor())
         head = publisher.publish(reading.changes(archives), now, cursor=lambda: reading.cursor)
     finally:
         publisher.close()
-    name = key.name.encode("k")
-    Pins(archives.store).replace(f"index {name}", head.root)
+    pins.replace(f"index {name}", head.root)
+    for pin in [pin for pin in pins if pin.name == _under_way(name)]:
+        pins.remove(pin.cid, pin.name)
     records.put(key.name, head.record.raw, now)
     return Publication(head, reading.projects)
+
+
+def _under_way(name: str) -> str:
+    """Return the name of the pins that hold a publication together until it has its own."""
+    return f"index {name}, being published"
 
 
 def renew_head(

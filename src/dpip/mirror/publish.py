@@ -1,10 +1,17 @@
 """Publishing an index: what changed becomes a new root, and the root a signed head.
 
 `Publisher` keeps, for one index key, which projects are published under which CID, the
-buckets of the root page, and the head: root, sequence and signed record. All of it is one
-SQLite file, written in one transaction *after* the blocks are in the store, so a publisher
-killed at any instant starts again from a head that is whole. The sequence is raised before a
-record leaves, never after, so that no two records share one.
+leaves of the root page, and the head: root, sequence and signed record. All of it is one
+SQLite file, written *after* the blocks are in the store.
+
+Changes are taken in by steps, each committed with how far it has read and with the names that
+the root does not show yet. Then one last transaction puts those into the root and signs it. So
+a publisher killed at any instant starts again from a head that is whole, and a first
+publication of a whole index goes on where it was. The names go into the root in the order of
+their hash, some thousands at a time: each part of the trie is loaded once and let go again, so
+that memory does not grow with the index.
+
+The sequence is raised before a record leaves, never after, so that no two records share one.
 """
 
 from __future__ import annotations
@@ -12,46 +19,58 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dpip.ipfs import ipns
+from dpip.ipfs import hamt, ipns
 from dpip.ipfs.cid import CID
 from dpip.ipfs.directory import Directory
-from dpip.mirror.tree import (
-    PAGE,
-    PROFILE,
-    Held,
-    Part,
-    bucket_leaf,
-    bucket_of,
-    put_part,
-    root_page,
-    write_project,
-)
+from dpip.ipfs.gathering import Gathering
+from dpip.mirror import root_page
+from dpip.mirror.root_page import RootPage
+from dpip.mirror.tree import PAGE, PROFILE, Held, write_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from dpip.ipfs.blockstore import Blockstore
+    from dpip.ipfs.dagpb import Link
     from dpip.ipfs.keys import PrivateKey
     from dpip.simple.model import Project
 
 LIFETIME = ipns.DEFAULT_LIFETIME
 TTL = 60 * ipns.SECOND
+STEP = 1000
+"""Changes that are taken in, and committed, at a time."""
+LOADED = 4096
+"""Names that are put into the root between two writes of it."""
+PATIENCE = 60.0
+"""Seconds to wait for another process that works on the same state."""
 
 _DDL = """
 CREATE TABLE IF NOT EXISTS published (
   name TEXT PRIMARY KEY, cid BLOB NOT NULL, tsize INTEGER NOT NULL, source TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS buckets (
-  prefix TEXT PRIMARY KEY, cid BLOB NOT NULL, length INTEGER NOT NULL
+CREATE TABLE IF NOT EXISTS pending (
+  name TEXT PRIMARY KEY, listed INTEGER NOT NULL
 ) WITHOUT ROWID;
+DROP TABLE IF EXISTS buckets;
 CREATE TABLE IF NOT EXISTS head (
   one INTEGER PRIMARY KEY CHECK (one = 1), root BLOB, sequence INTEGER NOT NULL, record BLOB,
   cursor TEXT NOT NULL
 );
 INSERT OR IGNORE INTO head VALUES (1, NULL, 0, NULL, '');
+"""
+
+
+_BY_SLOTS = """
+SELECT pending.name, cid, tsize FROM pending LEFT JOIN published USING (name)
+ORDER BY slots(pending.name)
+"""
+_CAME_OR_WENT = """
+SELECT pending.name FROM pending LEFT JOIN published USING (name)
+WHERE listed != (cid IS NOT NULL) ORDER BY pending.name
 """
 
 
@@ -77,15 +96,31 @@ class Head:
 
 
 class Publisher:
-    """One published index. Not for concurrent use; its home's lock keeps others out."""
+    """One published index. Not for concurrent use; its home's lock keeps others out.
 
-    def __init__(self, state: Path, store: Blockstore, key: PrivateKey) -> None:
+    `keep` is called with each root that must outlive a collection of garbage, before
+    anything here refers to it: parts of a long publication, and the new root.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        store: Blockstore,
+        key: PrivateKey,
+        *,
+        keep: Callable[[CID], object] = lambda _: None,
+    ) -> None:
         self._store = store
+        self._blocks = Gathering(store)
         self._key = key
-        self._database = sqlite3.connect(state, isolation_level=None, check_same_thread=False)
+        self._keep = keep
+        self._database = sqlite3.connect(
+            state, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+        )
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
-        self._database.executescript(_DDL)
+        self._database.executescript(_DDL + root_page.DDL)
+        self._database.create_function("slots", 1, _slots, deterministic=True)
 
     def close(self) -> None:
         """Close the state."""
@@ -128,20 +163,15 @@ class Publisher:
         """Write the changes and sign a head, valid from `now` (nanoseconds since 1970).
 
         Costs what the changes cost; a change to a state that is published already costs
-        nothing, and without any change the head is only signed anew. `cursor` is asked once
-        the changes are read, and its answer kept in the same transaction.
+        nothing, and without any change the head is only signed anew. `cursor` is asked after
+        every step, and its answer kept in the same transaction.
         """
-        with self._transaction():
-            root = self._root()
-            touched = {bucket_of(change.name) for change in self._apply(root, changes)}
-            if cursor is not None:
-                self._database.execute("UPDATE head SET cursor=?", (cursor(),))
-            for prefix in touched:
-                self._write_bucket(prefix)
-            if touched or root.get(PAGE) is None:
-                page = root_page(self._store, self._buckets())
-                root.set(PAGE, page.cid, page.tsize)
-            return self._sign(root.write().cid, now)
+        self._blocks = Gathering(self._store)
+        steps = iter(changes)
+        while True:
+            with self._transaction():
+                if not self._step(steps, cursor):
+                    return self._finish(now)
 
     def renew(self, now: int) -> Head | None:
         """Sign the head again if less than half of its life is left; None if not needed."""
@@ -150,53 +180,73 @@ class Publisher:
             return None
         return self.publish((), now)
 
-    def _root(self) -> Directory:
-        (root,) = self._row("SELECT root FROM head")
-        if root is None:
-            return Directory(self._store, PROFILE)
-        return Directory.load(self._store, CID(root), PROFILE)
+    def _step(self, changes: Iterator[Change], cursor: Callable[[], str] | None) -> bool:
+        """Take in the next changes; say whether there may be more."""
+        taken, part = 0, Directory(self._blocks, PROFILE)
+        for change in islice(changes, STEP):
+            taken += 1
+            link = self._take_in(change)
+            if link is not None:
+                part.set(change.name, link.cid, link.tsize)
+        if cursor is not None:
+            self._database.execute("UPDATE head SET cursor=?", (cursor(),))
+        if taken < STEP:
+            return False
+        self._secure(part.write().cid)
+        return True
 
-    def _apply(self, root: Directory, changes: Iterable[Change]) -> Iterator[Change]:
-        """Put each change into the root; yield those that change the list of names."""
-        for change in changes:
-            published = self.source_of(change.name)
-            was = published is not None
-            if change.project is None:
-                if was:
-                    root.remove(change.name)
-                    self._database.execute("DELETE FROM published WHERE name=?", (change.name,))
-                    yield change
-                continue
-            if published == change.source:
-                continue
-            link = write_project(self._store, change.project, change.held)
-            root.set(change.name, link.cid, link.tsize)
-            self._database.execute(
-                "REPLACE INTO published VALUES (?,?,?,?)",
-                (change.name, link.cid.raw, link.tsize, change.source),
-            )
-            if not was:
-                yield change
-
-    def _write_bucket(self, prefix: str) -> None:
-        names = [
-            name
-            for (name,) in self._rows(
-                "SELECT name FROM published WHERE name>=? AND name<?", prefix, _after(prefix)
-            )
-            if bucket_of(name) == prefix
-        ]
-        if not names:
-            self._database.execute("DELETE FROM buckets WHERE prefix=?", (prefix,))
-            return
-        part = put_part(self._store, bucket_leaf(names))
+    def _take_in(self, change: Change) -> Link | None:
+        """Note a change for the root; return the link to the project's new directory, if any."""
+        published = self.source_of(change.name)
+        if published == (None if change.project is None else change.source):
+            return None
         self._database.execute(
-            "REPLACE INTO buckets VALUES (?,?,?)", (prefix, part.cid.raw, part.length)
+            "INSERT OR IGNORE INTO pending VALUES (?,?)", (change.name, published is not None)
         )
+        if change.project is None:
+            self._database.execute("DELETE FROM published WHERE name=?", (change.name,))
+            return None
+        link = write_project(self._blocks, change.project, change.held)
+        self._database.execute(
+            "REPLACE INTO published VALUES (?,?,?,?)",
+            (change.name, link.cid.raw, link.tsize, change.source),
+        )
+        return link
 
-    def _buckets(self) -> list[Part]:
-        rows = self._rows("SELECT cid, length FROM buckets ORDER BY prefix")
-        return [Part(CID(cid), length) for cid, length in rows]
+    def _finish(self, now: int) -> Head:
+        """Put what is pending into the root, and sign it."""
+        (raw,) = self._row("SELECT root FROM head")
+        pending = self._database.execute("SELECT 1 FROM pending LIMIT 1").fetchone()
+        if raw is not None and pending is None:
+            return self._sign(CID(raw), now)
+        root = self._write_root(CID(raw) if raw is not None else None)
+        self._database.execute("DELETE FROM pending")
+        self._secure(root)
+        return self._sign(root, now)
+
+    def _write_root(self, before: CID | None) -> CID:
+        directory = Directory(self._blocks, PROFILE)
+        if before is not None:
+            directory = self._load(before)
+        for number, (name, cid, tsize) in enumerate(self._database.execute(_BY_SLOTS), start=1):
+            if cid is not None:
+                directory.set(name, CID(cid), tsize)
+            elif directory.get(name) is not None:
+                directory.remove(name)
+            if number % LOADED == 0:
+                directory = self._load(directory.write().cid)
+        lines = RootPage(self._database, self._blocks)
+        lines.update(name for (name,) in self._database.execute(_CAME_OR_WENT))
+        page = lines.write()
+        directory.set(PAGE, page.cid, page.tsize)
+        return directory.write().cid
+
+    def _load(self, root: CID) -> Directory:
+        return Directory.load(self._blocks, root, PROFILE)
+
+    def _secure(self, root: CID) -> None:
+        self._blocks.flush()
+        self._keep(root)
 
     def _sign(self, root: CID, now: int) -> Head:
         (sequence,) = self._row("SELECT sequence FROM head")
@@ -230,6 +280,6 @@ class Publisher:
         return self._database.execute(query, values).fetchall()
 
 
-def _after(prefix: str) -> str:
-    """Return the first string after all those that begin with `prefix`."""
-    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+def _slots(name: str) -> bytes:
+    """Return what orders names as the root's trie does."""
+    return hamt.key(name).to_bytes(8, "big")

@@ -13,11 +13,12 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from dpip.errors import DpipError, HomeNotWritable
+from dpip.mirror import totals
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = 3
+VERSION = 4
 TABLES = (
     "projects", "pages", "files", "archives", "metadata", "changes", "routes",
     "tombstones", "followed", "marks",
@@ -27,7 +28,7 @@ _DDL = """
 CREATE TABLE IF NOT EXISTS projects (
   name TEXT PRIMARY KEY, absent INTEGER NOT NULL, confirmed_at REAL NOT NULL,
   etag TEXT, last_modified TEXT, serial INTEGER, status TEXT NOT NULL,
-  source TEXT NOT NULL
+  source TEXT NOT NULL DEFAULT 'upstream'
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pages (
   name TEXT PRIMARY KEY, etag TEXT NOT NULL, serial INTEGER,
@@ -60,6 +61,10 @@ CREATE TABLE IF NOT EXISTS followed (
 CREATE INDEX IF NOT EXISTS followed_due ON followed (due_at) WHERE due_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS marks (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+
+
+_LATER = {("projects", "source"): "TEXT NOT NULL DEFAULT 'upstream'"}
+"""Columns that tables of earlier versions may lack."""
 
 
 class CatalogTooNew(DpipError):
@@ -114,21 +119,37 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
+        totals.writes_here(connection)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version < VERSION:
             # Versions so far only add; a home of an earlier one gains what it lacks.
             epoch = f"PRAGMA application_id={secrets.randbelow(2**31)};" if version == 0 else ""
             connection.executescript(
-                f"BEGIN; {_DDL} {epoch} PRAGMA user_version={VERSION}; COMMIT;"
+                f"BEGIN; {_DDL} {_added(connection)} {totals.DDL} {epoch}"
+                f" PRAGMA user_version={VERSION}; COMMIT;"
             )
         if version > VERSION:
             raise CatalogTooNew(f"{path} has schema {version}; this dpip knows {VERSION}")
-        for table in TABLES:
+        for table in (*TABLES, "totals"):
             connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _added(connection: sqlite3.Connection) -> str:
+    """Return statements that add the columns which tables of an earlier version lack."""
+    statements = ""
+    for (table, column), kind in _LATER.items():
+        there = _columns(connection, table)
+        if there and column not in there:
+            statements += f"ALTER TABLE {table} ADD COLUMN {column} {kind};"
+    return statements
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
 
 
 def _replace(path: Path) -> tuple[sqlite3.Connection, Path]:
@@ -159,7 +180,9 @@ def _salvage(damaged: Path, into: sqlite3.Connection) -> None:
 
 
 def _copy(table: str, source: sqlite3.Connection, into: sqlite3.Connection) -> None:
-    columns = [row[1] for row in into.execute(f"PRAGMA table_info({table})")]
+    # What an earlier layout lacked has a default.
+    there = set(_columns(source, table))
+    columns = [column for column in _columns(into, table) if column in there]
     names, marks = ",".join(columns), ",".join("?" * len(columns))
     insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"
     into.execute("BEGIN")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping
 
-    from dpip.mirror.catalog import Catalog
+    from dpip.mirror.rows import Rows
     from dpip.simple.model import Project
 
 
@@ -91,7 +91,7 @@ def settle(
     )
 
 
-def of_project(catalog: Catalog, project: str) -> list[Tombstone]:
+def of_project(catalog: Rows, project: str) -> list[Tombstone]:
     """Return what is known of a project's files that are gone, or yanked."""
     rows = catalog.read(
         "SELECT project, filename, key, reason, detail, since FROM tombstones"

@@ -7,9 +7,8 @@
     /<name>/<file>.metadata        its core metadata (PEP 658)
 
 A page lists exactly the files that lie beside it: what a mirror does not hold it does not
-promise. Changing one project writes its directory, the path to it in the root (a HAMT where
-it is large), and one leaf of the root page: that file's leaves are cut at *buckets*, the
-first two characters of a name, so a million names cost no more to change than a few.
+promise. Changing one project writes its directory, and the path to it in the root (a HAMT
+where it is large). A new one also changes a leaf of the root page; see `root_page`.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from dpip.simple.model import File, Project
 
 PROFILE = UNIXFS_V1_2025
-BUCKET = 2
 PAGE = "index.html"
 JSON_PAGE = "index.json"
 HEAD = b"""<!DOCTYPE html>
@@ -101,14 +99,9 @@ def put_file(store: Blockstore, data: bytes) -> Link:
     return Link(file.cid, "", file.tsize)
 
 
-def bucket_of(name: str) -> str:
-    """Return the bucket of the root page that a project's line is in."""
-    return name[:BUCKET]
-
-
-def bucket_leaf(names: Iterable[str]) -> bytes:
-    """Return a bucket's part of the root page."""
-    return b"".join(html_codec.encode_entry(ProjectEntry(name)) for name in sorted(names))
+def names_leaf(names: Iterable[str]) -> bytes:
+    """Return the lines of the root page for these names, in their order."""
+    return b"".join(html_codec.encode_entry(ProjectEntry(name)) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +111,11 @@ class Part:
     cid: CID
     length: int
 
+    @classmethod
+    def of_row(cls, cid: bytes, length: int) -> Part:
+        """Return a part as a database keeps it."""
+        return cls(CID(cid), length)
+
 
 def put_part(store: Blockstore, data: bytes) -> Part:
     """Put one leaf of the root page into the store."""
@@ -126,9 +124,9 @@ def put_part(store: Blockstore, data: bytes) -> Part:
     return Part(cid, len(data))
 
 
-def root_page(store: Blockstore, buckets: Sequence[Part]) -> Link:
-    """Write the nodes that join head, buckets (in order of their names) and tail."""
-    parts = [put_part(store, HEAD), *buckets, put_part(store, TAIL)]
+def root_page(store: Blockstore, lines: Sequence[Part]) -> Link:
+    """Write the nodes that join head, lines and tail."""
+    parts = [put_part(store, HEAD), *lines, put_part(store, TAIL)]
     leaves, at = [], 0
     for part in parts:
         leaves.append(Leaf(part.cid, at, part.length, part.length))
