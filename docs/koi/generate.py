@@ -23,6 +23,7 @@ MODULES = (
     "dpip.koi.rid",
     "dpip.koi.bundle",
     "dpip.koi.cache",
+    "dpip.koi.journal",
     "dpip.koi.processor.interface",
     "dpip.koi.processor.knowledge_object",
     "dpip.koi.processor.handler",

@@ -12,6 +12,7 @@ from dpip.app import content
 from dpip.app.dispatch import Dispatcher, Lazily
 from dpip.app.index import Index
 from dpip.app.life import Node
+from dpip.app.membership import membership
 from dpip.app.pip_settings import index_url
 from dpip.app.status import Status
 from dpip.app.stored import open_home
@@ -20,8 +21,7 @@ from dpip.federation.compressed import Compressed
 from dpip.federation.directory import GraphDirectory
 from dpip.federation.holdings import Holdings
 from dpip.federation.neighbours import Neighbours
-from dpip.federation.peer import Membership, Peer
-from dpip.federation.trust import Trust
+from dpip.federation.peer import Peer
 from dpip.ipfs.gateway.server import Gateway
 from dpip.mirror.files import Files
 from dpip.mirror.ingest import Ingest
@@ -48,7 +48,7 @@ def build(settings: Settings) -> Node:
     stored = open_home(settings.home)
     index = Index(settings, stored)
     peer = Peer(
-        _membership(settings, index),
+        membership(settings, index.sources),
         catalog=stored.catalog,
         pages=index.sources.pages[DEFAULT_SOURCE],
     )
@@ -164,22 +164,6 @@ def _kubo(settings: Settings, blocks: Blockstore) -> KuboSide | None:
     from dpip.app.kubo import KuboSide, is_chosen
 
     return KuboSide(settings, blocks) if is_chosen(settings) else None
-
-
-def _membership(settings: Settings, index: Index) -> Membership:
-    """Return how a node takes part; what is routed elsewhere is not the network's business."""
-
-    def mine(name: str) -> bool:
-        return index.sources.routes.source_of(name) != DEFAULT_SOURCE
-
-    return Membership(
-        home=settings.home / "koi",
-        name=settings.name,
-        trust=Trust.listing(settings.trusted_nodes, (), mine),
-        url=settings.public_url,
-        contacts=settings.first_contact,
-        networks=settings.peer_networks,
-    )
 
 
 def _closures(settings: Settings, index: Index, files: Files) -> Application:

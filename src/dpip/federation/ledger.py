@@ -52,6 +52,15 @@ class Ledger:
         """Note how far the catalog is announced."""
         self._run("REPLACE INTO meta VALUES (?,?)", _CURSOR, f"{epoch}:{seq}")
 
+    def recorded(self, key: str) -> str:
+        """Return what was last recorded under a key of the caller's; empty: nothing."""
+        row = self._one("SELECT value FROM meta WHERE key=?", f"recorded {key}")
+        return row[0] if row else ""
+
+    def record(self, key: str, value: str) -> None:
+        """Record a value under a key."""
+        self._run("REPLACE INTO meta VALUES (?,?)", f"recorded {key}", value)
+
     def note(self, name: str) -> None:
         """Note that there is news of a project."""
         self._run(

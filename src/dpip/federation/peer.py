@@ -14,6 +14,7 @@ from dpip.federation.announcer import Announcer
 from dpip.federation.ledger import Ledger
 from dpip.federation.listener import Listener
 from dpip.federation.rids import KINDS
+from dpip.federation.terms import Terms, record, recorded
 from dpip.federation.trust import TrustPolicy
 from dpip.koi import Cache, KoiError, KoiNetEdge, KoiNetNode, NodeInterface
 from dpip.koi.network.contact import Contact, introduce
@@ -54,7 +55,8 @@ class Membership:
     """How a node takes part. `home` is the directory of its KOI state and of its key.
 
     `url` is the node's own base URL, empty for the address that it listens on; `networks` are
-    private ones in which peers may be called.
+    private ones in which peers may be called. `withheld` are the rows of the routing
+    table that keep names out of the network.
     """
 
     home: Path
@@ -63,6 +65,7 @@ class Membership:
     url: str = ""
     contacts: Sequence[str] = ()
     networks: Sequence[str] = ()
+    withheld: frozenset[str] = frozenset()
 
 
 class Peer:
@@ -101,7 +104,7 @@ class Peer:
             mine=self._membership.trust.mine,
         )
         try:
-            node = await asyncio.to_thread(self._start, url, adopter, cache)
+            node = await asyncio.to_thread(self._start, url, adopter, cache, ledger)
         except KoiError as error:
             raise PeersUnusable(str(error)) from None
         announcer = Announcer(self._catalog, ledger, node.processor, cache)
@@ -115,7 +118,7 @@ class Peer:
         self._membership.home.mkdir(parents=True, exist_ok=True)
         return Ledger(self._membership.home / "ledger.sqlite3")
 
-    def _start(self, url: str, adopter: Adopter, cache: Cache) -> NodeInterface:
+    def _start(self, url: str, adopter: Adopter, cache: Cache, ledger: Ledger) -> NodeInterface:
         ours = self._membership
         listener = Listener(ours.trust, believed=adopter.believed, doubted=adopter.doubted)
         node = NodeInterface(
@@ -130,6 +133,10 @@ class Peer:
             policy=TrustPolicy(ours.trust),
             allowed_networks=tuple(ours.networks),
         )
+        terms = Terms(ours.trust.nodes, ours.withheld)
+        if terms.widens(recorded(ledger)):
+            node.cursors.clear()
+        record(ledger, terms)
         node.start()
         for contact in ours.contacts[1:]:
             introduction = introduce(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .cache import BundleCache, Cache
 from .envelopes import Envelopes
 from .identity import NodeIdentity
+from .journal import Cursors, Journal
 from .network.address import AddressPolicy
 from .network.background import Background, Runner
 from .network.contact import Contact
@@ -93,6 +94,9 @@ class NodeInterface:
         self.envelopes = Envelopes(self.identity, self.graph, allow_unsigned=allow_unsigned)
         self.inbox = Inbox(self.store)
         self.seen = Seen(self.store)
+        self.cursors = Cursors(self.store)
+        kept_here = isinstance(self.cache, Cache) and self.cache.store is self.store
+        self.journal = Journal(self.store) if kept_here else None
         contact = None if first_contact is None else Contact.parse(first_contact)
         addresses = AddressPolicy.for_node(
             self.identity.profile.base_url,
@@ -108,6 +112,8 @@ class NodeInterface:
             transport=transport or HttpTransport(addresses),
             runner=runner or Background(),
             contact=contact,
+            journal=self.journal,
+            cursors=self.cursors,
         )
         self.processor = processor or ProcessorInterface(
             self.cache,

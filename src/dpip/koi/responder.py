@@ -127,7 +127,7 @@ class Responder:
         opened = self._node.envelopes.open(body, REQUESTS[path])
         if isinstance(opened.payload, PollEvents):
             return self._poll(opened, headers)
-        pieces = self._node.network.response_handler.stream(opened.payload)
+        pieces = self._node.network.response_handler.stream(opened.payload, opened.sender)
         if opened.sender is None:
             return Reply(200, _gathered(_plain(pieces)))
         kind = path.split("/")[1] + "_payload"

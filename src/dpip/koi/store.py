@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import UnreadableState
+from .journal import DDL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE bundle (
   id INTEGER PRIMARY KEY,
@@ -107,9 +108,10 @@ class Store:
         version = execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             raise UnreadableState(f"{self.path} was written by a newer version")
-        if version == 0:
-            self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
-            execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        missing = {0: SCHEMA + DDL, 1: DDL}.get(version)
+        if missing is not None:
+            made = f"{missing} PRAGMA user_version={SCHEMA_VERSION};"
+            self._connection.executescript(f"BEGIN IMMEDIATE; {made} COMMIT;")
 
     def change(self, *, later: bool = False) -> Change:
         """Hold the lock and a transaction for a block of statements.

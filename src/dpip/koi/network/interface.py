@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..cache import BundleCache
     from ..envelopes import Envelopes
     from ..identity import NodeIdentity
+    from ..journal import Cursors, Journal
     from ..outbox import Outbox
     from ..processor.knowledge_object import KnowledgeObject
     from .background import Runner
@@ -62,6 +63,8 @@ class NetworkInterface:
         transport: Transport,
         runner: Runner,
         contact: Contact | None = None,
+        journal: Journal | None = None,
+        cursors: Cursors | None = None,
     ) -> None:
         self.identity = identity
         self.cache = cache
@@ -75,7 +78,9 @@ class NetworkInterface:
         self.caller = Caller(identity, graph, envelopes, transport, contacts=known)
         self.delivery = Delivery(outbox, self.caller, runner)
         self.request_handler = RequestHandler(self.caller, runner)
-        self.response_handler = ResponseHandler(cache)
+        self.response_handler = ResponseHandler(cache, journal)
+        self.cursors = cursors
+        self.undated: frozenset[RIDType] = frozenset()
         self.on_found: Callable[[list[KnowledgeObject]], None] | None = None
         self._received: dict[str, str] = {}
 
@@ -188,7 +193,14 @@ class NetworkInterface:
     def catch_up(self, node: KoiNetNode, rid_types: Sequence[RIDType]) -> None:
         """Compare a node's state with the cache, on the side, and queue the differences."""
         if self.on_found is not None:
-            work = CatchUp(self.cache, self.caller, self.on_found, self.runner.sleep)
+            work = CatchUp(
+                self.cache,
+                self.caller,
+                self.on_found,
+                self.runner.sleep,
+                cursors=self.cursors,
+                undated=self.undated,
+            )
             self.runner.spawn(work.run(node, rid_types))
 
     def poll_neighbors(self) -> list[Event]:

@@ -51,7 +51,8 @@ def basic_manifest_handler(processor: ProcessorInterface, kobj: KnowledgeObject)
         return kobj
     if known.sha256_hash == kobj.manifest.sha256_hash:
         return STOP_CHAIN
-    if kobj.manifest.timestamp <= known.timestamp:
+    dated = type(kobj.rid) not in processor.network.undated
+    if dated and kobj.manifest.timestamp <= known.timestamp:
         return STOP_CHAIN
     kobj.normalized_event_type = EventType.UPDATE
     return kobj

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
@@ -42,6 +43,10 @@ class FakeNetwork:
         self._responders: dict[str, Responder] = {}
         self._late: list[_Request] = []
         self.requests = 0
+        self.moved = 0
+        """Bytes of questions and answers, of bodies alone."""
+        self.paths: Counter[str] = Counter()
+        """How often each endpoint was asked."""
 
     def join(self, host: str, responder: Responder) -> None:
         """Answer requests to a host."""
@@ -93,8 +98,11 @@ class FakeNetwork:
         responder = self._responders.get(parts.netloc)
         if responder is None:
             raise UnreachablePeer(f"{request.url}: nobody listens")
-        reply = _reply(responder, parts.path.removeprefix(PREFIX), request)
+        path = parts.path.removeprefix(PREFIX)
+        reply = _reply(responder, path, request)
         body = reply.body if isinstance(reply.body, bytes) else b"".join(reply.body)
+        self.paths[path] += 1
+        self.moved += len(request.body or b"") + len(body)
         return Answer(reply.status, body, reply.headers)
 
 
