@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dpip.ipfs import car
+from dpip.ipfs.blockstore import Block
 from dpip.ipfs.cid import CID, verify
 
 if TYPE_CHECKING:
@@ -171,6 +172,17 @@ def test_a_missing_child_breaks_the_stream_off(world: World) -> None:
     assert not reply.complete
     assert reply.car() == [world.cids["holed"]]
     assert world.ask("/ipfs/{holed}?format=car&dag-scope=entity").complete
+
+
+def test_what_a_missing_block_hides_is_shown_once_it_is_there(world: World) -> None:
+    inner, _ = world.directory(hello_txt=world.add(b"hello world"))
+    outer, _ = world.directory(inner=(inner, 0))
+    data = world.store.get(inner)
+    world.store.delete([inner])
+    path = f"/ipfs/{outer}/inner/hello.txt?format=car"
+    assert world.ask(path).car() == [str(outer)]
+    world.store.put([Block(inner, data)])
+    assert world.ask(path).car() == [str(outer), str(inner), world.cids["hello"]]
 
 
 @pytest.mark.parametrize(

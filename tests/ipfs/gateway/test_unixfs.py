@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.ipfs.gateway.asking import LONG
 
+from dpip.ipfs import dagcbor
 from dpip.ipfs.blockstore import Location, MemoryBlockstore
-from dpip.ipfs.cid import CID
+from dpip.ipfs.cid import CID, DAG_CBOR
 from dpip.ipfs.dagpb import Link, Node, encode
 from dpip.ipfs.gateway import sniff
 from dpip.ipfs.gateway.ranges import requested
@@ -95,6 +96,48 @@ def test_index_html_is_the_directory(world: World) -> None:
 def test_a_symlink_is_its_target(world: World) -> None:
     reply = world.ask("/ipfs/{root}/symlink")
     assert (reply.body, reply.headers["content-type"]) == (b"hello.txt", "inode/symlink")
+
+
+@pytest.mark.parametrize(
+    ("asked", "tidy"),
+    [
+        ("/ipfs/{root}//sub/?a=b", "/ipfs/{root}/sub/?a=b"),
+        ("//ipfs/{root}", "/ipfs/{root}"),
+        ("/ipfs/{root}/./sub/hello.txt", "/ipfs/{root}/sub/hello.txt"),
+        ("/ipfs/{root}/nope/../sub/.", "/ipfs/{root}/sub"),
+        ("/ipfs/{root}/%C4%85/../sub%20x", "/ipfs/{root}/sub%20x"),
+    ],
+)
+def test_untidy_paths_are_redirected(world: World, asked: str, tidy: str) -> None:
+    reply = world.ask(asked)
+    assert (reply.status, reply.headers["location"]) == (307, tidy.format(**world.cids))
+
+
+def test_data_is_a_page_to_a_browser(world: World) -> None:
+    browser = "text/html,application/xhtml+xml,*/*;q=0.8"
+    reply = world.ask("/ipfs/{data}", accept=browser)
+    assert (reply.status, reply.headers["location"]) == (301, f"/ipfs/{world.cids['data']}/")
+    reply = world.ask("/ipfs/{data}/", accept=browser)
+    page = reply.body.decode()
+    assert reply.headers["content-type"] == "text/html"
+    assert "cache-control" not in reply.headers
+    assert f'href="/ipfs/{world.cids["hello"]}"' in page
+    assert '"?format=raw"' in page
+    assert (
+        world.ask("/ipfs/{data}/", accept=browser, if_none_match=reply.headers["etag"]).status
+        == 304
+    )
+    assert world.ask("/ipfs/{data}/").headers["content-type"].endswith("dag-cbor")
+    assert world.ask("/ipfs/{data}?format=raw", accept=browser).status == 200
+
+
+def test_a_page_of_data_is_escaped_and_ends(world: World) -> None:
+    value = {"<b>": ["</dl><script>"] * 40_000, "bytes": b"\0" * 5000, "deep": {"x": [{"y": None}]}}
+    cid, _ = world.block(dagcbor.encode(value), DAG_CBOR)
+    page = world.ask(f"/ipfs/{cid}/", accept="text/html").body.decode()
+    assert "<b>" not in page
+    assert "<script>" not in page
+    assert len(page) < 3_000_000
 
 
 def test_data_is_served_as_it_is_or_converted(world: World) -> None:

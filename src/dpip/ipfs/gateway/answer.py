@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..blockstore import Location
+    from .request import Request
 
 PIECE = 256 * 1024
 """Short pieces are joined up to this size, in bytes, before they are sent."""
@@ -43,13 +44,15 @@ CORS = {
 class Answer:
     """Status, headers and body: bytes, a stream of pieces, or spans of files on disk.
 
-    `length` is the body's size where it is not plain bytes and is known.
+    `length` is the body's size where it is not plain bytes and is known. `settled` is False
+    where a block that comes later would change the answer.
     """
 
     status: int
     headers: dict[str, str]
     body: bytes | Iterator[bytes] | tuple[Location, ...] = b""
     length: int | None = None
+    settled: bool = True
 
 
 def gathered(pieces: Iterator[bytes]) -> bytes | Iterator[bytes]:
@@ -141,6 +144,13 @@ def failure(status: HTTPStatus, message: str) -> Answer:
 def redirect(status: HTTPStatus, location: str) -> Answer:
     """Return a redirection."""
     return Answer(status, {"location": location, "content-type": "text/html; charset=utf-8"})
+
+
+def with_slash(request: Request) -> Answer:
+    """Return the redirection of a path to itself with a slash at its end."""
+    query = f"?{request.raw_query}" if request.raw_query else ""
+    location = quoted(request.path, "/$&+,:;=@") + "/" + query
+    return redirect(HTTPStatus.MOVED_PERMANENTLY, location)
 
 
 def not_modified(headers: dict[str, str]) -> Answer:

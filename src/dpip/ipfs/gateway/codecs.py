@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from .. import dag, dagcbor
 from ..cid import CBOR, CID, DAG_CBOR, DAG_JSON, JSON
 from ..errors import InvalidBlock
-from .answer import Answer, disposition, etag_matches, failure, not_modified
+from . import preview
+from .answer import Answer, disposition, etag_matches, failure, not_modified, with_slash
 from .formats import FORMATS
 from .ranges import requested
 
@@ -32,6 +33,8 @@ def data(source: Source, asked: Asked, resolved: dag.Resolved, headers: dict[str
         inside = "/".join(resolved.remainder)
         return failure(HTTPStatus.NOT_IMPLEMENTED, f"{inside!r} lies inside {resolved.cid}")
     cid = resolved.cid
+    if not asked.format.media_type and "text/html" in asked.request.header("accept"):
+        return _page(source, asked, cid, headers)
     media_type = asked.format.media_type or _OWN[cid.codec]
     short = media_type.rpartition("/")[2].rpartition(".")[2]
     headers["etag"] = f'"{cid}.{short}"'
@@ -56,16 +59,36 @@ def data(source: Source, asked: Asked, resolved: dag.Resolved, headers: dict[str
     return Answer(HTTPStatus.PARTIAL_CONTENT, headers, block[wanted[0] : wanted[1]])
 
 
+def _page(source: Source, asked: Asked, cid: CID, headers: dict[str, str]) -> Answer:
+    """Return a page that shows a block to a browser, at a path that ends with a slash."""
+    if not asked.request.path.endswith("/"):
+        found = with_slash(asked.request)
+        found.headers["x-ipfs-roots"] = headers["x-ipfs-roots"]
+        return found
+    # The page may look different in another version, so only its etag lets it be kept.
+    headers.pop("cache-control", None)
+    headers["etag"] = f'"DagIndex-{preview.VERSION}_CID-{cid}"'
+    if etag_matches(asked.request.header("if-none-match"), headers["etag"]):
+        return not_modified(headers)
+    value = _value(cid, dag.get(source.store, cid))
+    headers |= {"content-type": "text/html", "x-content-type-options": "nosniff"}
+    return Answer(HTTPStatus.OK, headers, preview.page(cid, value))
+
+
 def _converted(cid: CID, block: bytes, media_type: str) -> bytes:
-    if cid.codec in {JSON, DAG_JSON}:
-        value = dag.read_json(block)
-    elif cid.codec in {CBOR, DAG_CBOR}:
-        value = dagcbor.decode(block)
-    else:
-        raise InvalidBlock(f"cannot turn {cid.codec_name} into {media_type}")
+    value = _value(cid, block)
     if media_type.endswith("cbor"):
         return dagcbor.encode(value)
     return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _value(cid: CID, block: bytes) -> Any:
+    """Return what a data block says. Raises InvalidBlock."""
+    if cid.codec in {JSON, DAG_JSON}:
+        return dag.read_json(block)
+    if cid.codec in {CBOR, DAG_CBOR}:
+        return dagcbor.decode(block)
+    raise InvalidBlock(f"cannot read {cid.codec_name}")
 
 
 def _plain(value: Any) -> Any:

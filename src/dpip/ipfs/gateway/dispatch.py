@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import re
 import urllib.parse
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from .request import ContentPath, quoted
 if TYPE_CHECKING:
     from .request import Request
 
+_UNTIDY = re.compile(r"//|/\.{1,2}(/|$)")
 _BARE_ROOT = re.compile(r"/ip[fn]s/[^/]+")
 
 
@@ -36,6 +38,10 @@ def _early(request: Request) -> Answer | None:
     """Return the answer to requests that are decided by their URL and headers alone."""
     if request.query.get("uri"):
         return _protocol_handler(request.query["uri"])
+    tidy = _tidied(request.raw_path)
+    if tidy is not None:
+        query = f"?{request.raw_query}" if request.raw_query else ""
+        return redirect(HTTPStatus.TEMPORARY_REDIRECT, tidy + query)
     if request.header("service-worker") == "script" and _BARE_ROOT.fullmatch(request.path):
         return failure(HTTPStatus.BAD_REQUEST, "service workers need a path that ends with /")
     if request.path.startswith(("/ipfs/ipfs/", "/ipfs/ipns/")):
@@ -45,6 +51,16 @@ def _early(request: Request) -> Answer | None:
     if request.path.startswith("/ipns/"):
         return _canonical_name(request)
     return None
+
+
+def _tidied(raw_path: str) -> str | None:
+    """Return a path without `//`, `.` and `..`, if it has any and does not lead out of /ipfs/."""
+    if not _UNTIDY.search(raw_path):
+        return None
+    cleaned = posixpath.normpath("/" + raw_path.lstrip("/"))
+    if cleaned.count("/") < 2:
+        return None
+    return cleaned + "/" if raw_path.endswith("/") else cleaned
 
 
 def _protocol_handler(uri: str) -> Answer:

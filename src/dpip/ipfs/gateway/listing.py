@@ -56,13 +56,14 @@ def page(path: ContentPath, url_path: str, cid: CID, links: Iterable[Link]) -> I
     yield "".join(rows).encode()
 
 
+# The filename is encoded twice, as Kubo's page does it: clients read the pages of both.
 def _row(url_path: str, link: Link) -> str:
     cid = str(link.cid)
     short = f"{cid[:4]}…{cid[-4:]}"
     return (
         f'<tr><td><a href="{_href(url_path + link.name)}">{_text(link.name)}</a></td>'
         f'<td><a class="ipfs-hash" translate="no" '
-        f'href="/ipfs/{cid}?filename={_href(link.name)}">{short}</a></td>'
+        f'href="/ipfs/{cid}?filename={_href(quoted(link.name, ""))}">{short}</a></td>'
         f"<td>{_amount(link.tsize)}</td></tr>\n"
     )
 

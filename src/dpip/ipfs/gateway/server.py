@@ -84,7 +84,7 @@ class Gateway:
         found = await asyncio.to_thread(answer, self._source, request)
         if isinstance(found.body, bytes) and len(found.body) <= READY_BODY:
             prepared = _prepare(request, found, self._source.clock())
-            if found.status < 400:
+            if found.settled and found.status < 400:
                 self._ready.put(key, prepared)
             await send(prepared.start)
             await send(prepared.body)

@@ -68,7 +68,7 @@ def archive(source: Source, asked: Asked) -> Answer:
     headers["etag"] = _car_etag(asked, options)
     if etag_matches(asked.request.header("if-none-match"), headers["etag"]):
         return not_modified(headers)
-    recorded = Recorded(source.store)
+    recorded, settled = Recorded(source.store), True
     try:
         resolved = dag.resolve(recorded, asked.root, asked.segments)
         if inline(resolved.cid) is None and not source.store.has(resolved.cid):
@@ -78,7 +78,7 @@ def archive(source: Source, asked: Asked) -> Answer:
     except NotFound:
         if not recorded.blocks:
             raise
-        resolved = None
+        resolved, settled = None, False
     roots = (asked.root,) if resolved is None else resolved.roots
     headers |= {
         "content-type": options.content_type,
@@ -86,10 +86,10 @@ def archive(source: Source, asked: Asked) -> Answer:
         "x-ipfs-roots": ",".join(map(str, roots)),
     }
     if asked.request.method == "HEAD":
-        return Answer(HTTPStatus.OK, headers)
+        return Answer(HTTPStatus.OK, headers, settled=settled)
     if resolved is None:
         proof = b"".join(car.write([NOTHING], recorded.blocks))
-        return Answer(HTTPStatus.OK, headers, proof)
+        return Answer(HTTPStatus.OK, headers, proof, settled=settled)
     found = select(
         source.store, resolved, options.scope, options.byte_range, duplicates=options.duplicates
     )

@@ -10,10 +10,9 @@ from ..blockstore import Located, Location
 from ..cid import CBOR, CID, DAG_CBOR, DAG_JSON, DAG_PB, JSON, RAW
 from ..errors import NoLink
 from . import codecs, listing, sniff
-from .answer import Answer, disposition, etag_matches, failure, gathered, not_modified, redirect
+from .answer import Answer, disposition, etag_matches, failure, gathered, not_modified, with_slash
 from .content import Asked, Source, roots_header
 from .ranges import requested
-from .request import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,9 +137,7 @@ def _directory(
 ) -> Answer:
     request = asked.request
     if not request.path.endswith("/") and request.query.get("go-get") != "1":
-        query = f"?{request.raw_query}" if request.raw_query else ""
-        location = quoted(request.path, "/$&+,:;=@") + "/" + query
-        found = redirect(HTTPStatus.MOVED_PERMANENTLY, location)
+        found = with_slash(request)
         found.headers["x-ipfs-roots"] = headers["x-ipfs-roots"]
         return found
     try:
@@ -153,11 +150,15 @@ def _directory(
 def _listing(
     source: Source, asked: Asked, cid: CID, entry: unixfs.Entry, headers: dict[str, str]
 ) -> Answer:
+    # A client may know the directory by its CID alone; its page changes with neither.
+    known = asked.request.header("if-none-match")
+    if etag_matches(known, headers["etag"]) and known.strip() != "*":
+        return not_modified(headers)
     headers.pop("cache-control", None)
     headers["etag"] = f'"DirIndex-{listing.VERSION}_CID-{cid}"'
     if asked.freshness.listing_cache_control:
         headers["cache-control"] = asked.freshness.listing_cache_control
-    if etag_matches(asked.request.header("if-none-match"), headers["etag"]):
+    if etag_matches(known, headers["etag"]):
         return not_modified(headers)
     headers["content-type"] = "text/html"
     if asked.request.method == "HEAD":
