@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
+import subprocess
+import sys
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from benchmarks.koi_generator import written
 from tests.koi import raw
 
 if TYPE_CHECKING:
@@ -97,22 +102,25 @@ def unchunked(data: bytes) -> bytes:
         at = end + 2 + size + 2
 
 
-def ingest(base: str, path: str, bodies: Sequence[bytes], connections: int = 1) -> None:
-    """Send all bodies, over a number of connections at once."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """When a load began and ended (monotonic seconds), and the client's processor seconds."""
 
-    def run(part: Sequence[bytes]) -> None:
-        connection = Connection(base)
-        for body in part:
-            connection.send(connection.request(path, body))
-        connection.close()
+    started: float
+    ended: float
+    processor: float
 
-    threads = [
-        threading.Thread(target=run, args=(bodies[n::connections],)) for n in range(connections)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+
+def ingest(base: str, path: str, bodies: Sequence[bytes], connections: int = 1) -> Sent:
+    """Send all bodies from a process of its own, over a number of connections at once."""
+    connection = Connection(base)
+    requests = [connection.request(path, body) for body in bodies]
+    connection.close()
+    parts = urlsplit(base)
+    program = [sys.executable, "-m", "benchmarks.koi_generator"]
+    told = [*program, str(parts.hostname), str(parts.port), str(connections)]
+    done = subprocess.run(told, input=written(requests), capture_output=True, check=True)
+    return Sent(**json.loads(done.stdout))
 
 
 class Crowd:

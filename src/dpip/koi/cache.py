@@ -7,6 +7,7 @@ be of any length. `BundleCache` is what a node asks of any other cache.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "koi.sqlite3"
 PAGE = 1000
+MOST_IN_STATEMENT = 32
 
 
 @runtime_checkable
@@ -69,6 +71,8 @@ class Cache:
     ) -> None:
         self.directory_path = Path(directory_path)
         self.store = store or Store(self.directory_path / FILE_NAME)
+        self.changes = 0
+        """How often this cache was changed: what was read before a change may be out of date."""
 
     def read(self, rid: RID) -> Bundle | None:
         """Return the bundle, or None."""
@@ -83,12 +87,22 @@ class Cache:
         self, bundle: Bundle, *, source: str | None, verified: bool, later: bool = False
     ) -> Bundle:
         """Keep the bundle; who introduced a RID first stays its source."""
-        rid = bundle.rid
-        row = (str(rid), str(type(rid)), source, verified)
-        blobs = (numberless_form(bundle.manifest), wire_form(bundle.contents))
         with self.store.change(later=later) as connection:
-            connection.execute(_PUT, row + blobs)
+            self.changes += 1
+            connection.execute(_put(1), _row(bundle, source, verified))
         return bundle
+
+    def put_many(self, rows: Sequence[tuple[Bundle, str | None, bool]]) -> None:
+        """Keep bundles with their source and whether they are verified; the commit is later."""
+        with self.store.change(later=True) as connection:
+            self.changes += 1
+            values = [_row(*row) for row in rows]
+            size = MOST_IN_STATEMENT
+            while values:
+                while len(values) >= size:
+                    part, values = values[:size], values[size:]
+                    connection.execute(_put(size), [value for row in part for value in row])
+                size //= 2
 
     def exists(self, rid: RID) -> bool:
         """Say whether there is a bundle of this RID."""
@@ -97,11 +111,13 @@ class Cache:
     def delete(self, rid: RID, *, later: bool = False) -> None:
         """Drop the bundle; nothing happens if there is none."""
         with self.store.change(later=later) as connection:
+            self.changes += 1
             connection.execute("DELETE FROM bundle WHERE rid=?", (str(rid),))
 
     def drop(self) -> None:
         """Drop every bundle."""
         with self.store.change() as connection:
+            self.changes += 1
             connection.execute("DELETE FROM bundle")
 
     def list_rids(self, rid_types: Sequence[RIDType] | None = None) -> list[RID]:
@@ -140,11 +156,20 @@ class Cache:
             yield rid, self.store.row(query, (str(rid),))
 
 
-_PUT = """
-INSERT INTO bundle (rid, type, source, verified, manifest, contents) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (rid) DO UPDATE
+@cache
+def _put(count: int) -> str:
+    """Return the statement for a number of rows: one call of the database for all of them."""
+    return f"""
+INSERT INTO bundle (rid, type, source, verified, manifest, contents)
+VALUES {",".join(["(?,?,?,?,?,?)"] * count)} ON CONFLICT (rid) DO UPDATE
 SET verified=excluded.verified, manifest=excluded.manifest, contents=excluded.contents
 """
+
+
+def _row(bundle: Bundle, source: str | None, verified: bool) -> tuple[Any, ...]:
+    rid = bundle.manifest.rid
+    manifest = numberless_form(bundle.manifest)
+    return str(rid), type(rid).text, source, verified, manifest, wire_form(bundle.contents)
 
 
 def _bundle(manifest: bytes, contents: bytes) -> Bundle:

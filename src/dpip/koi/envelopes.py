@@ -15,7 +15,7 @@ from .protocol.api_models import EventsPayload
 from .protocol.errors import ErrorType
 from .protocol.node import NodeProfile
 from .rid import KoiNetNode
-from .signing import key_id, replay_token, verifies
+from .signing import key_id, verified
 
 if TYPE_CHECKING:
     from .identity import NodeIdentity
@@ -69,7 +69,8 @@ class Envelopes:
         key, introduced = self._key_of(envelope.source, message.payload)
         if key_id(key) != envelope.source.id:
             raise Refused(ErrorType.InvalidKey)
-        if not _signed(envelope, kind, key):
+        token = _token(envelope, kind, key)
+        if not token:
             raise Refused(ErrorType.InvalidSignature)
         if envelope.target != str(self._identity.rid):
             raise Refused(ErrorType.InvalidTarget)
@@ -77,7 +78,7 @@ class Envelopes:
             raise Refused(ErrorType.UnknownNode, f"{envelope.source} answered for {expected}")
         if introduced:
             self.introduce(envelope.source, key)
-        return Opened(message.payload, envelope.source, replay_token(envelope.signature))
+        return Opened(message.payload, envelope.source, token)
 
     def introduce(self, node: RID, key: str) -> None:
         """Remember the key of a node that is not in the cache yet."""
@@ -110,10 +111,9 @@ class Envelopes:
         return profile.public_key, True
 
 
-def _signed(envelope: wire.Envelope, kind: type[Any], key: str) -> bool:
-    if not replay_token(envelope.signature):
-        return False
+def _token(envelope: wire.Envelope, kind: type[Any], key: str) -> bytes:
+    """Return the replay token of a signature that holds, else nothing."""
     try:
-        return any(verifies(key, form, envelope.signature) for form in envelope.signed_forms(kind))
+        return verified(key, envelope.signed_forms(kind), envelope.signature)
     except (msgspec.MsgspecError, MalformedMessage, InvalidContents):
-        return False
+        return b""

@@ -1,10 +1,10 @@
-"""Between the event loop and the queue: many bodies, one commit.
+"""Between the event loop and the queue.
 
-What arrives in one turn of the loop is one group. A small group is verified and committed
-right there, which takes less time than waking a thread and being woken by it. A large one,
-and any that would have to wait for the database, goes to a thread; while that one works on a
-group, the next one gathers. So the loop never waits for a lock or a long body; a disk flush it
-waits for only when a small commit is the one that fills SQLite's log.
+What arrives in one turn of the loop is one group. A small group is verified and written to the
+spool right there, which takes less time than waking a thread and being woken by it. A large
+one goes to a thread, and so does every one where accepting waits for the disk; while that one
+works on a group, the next one gathers. So the loop waits neither for the database nor for a
+long body.
 """
 
 from __future__ import annotations
@@ -13,22 +13,16 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
 
 from .responder import Broadcast, Reply, Responder
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Waiting = tuple[Broadcast, asyncio.Future[Reply]]
-
-T = TypeVar("T")
+Waiting = tuple[Broadcast, asyncio.Future[Reply]]
 
 logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 64
 MOST_WAITING = 1000
-SMALL_GROUP = 16 << 10  # bytes: up to here the loop is held for less than a millisecond or so
+SMALL_GROUP = 64 << 10  # bytes: up to here the loop is held for less than a millisecond or so
 FAILED = Reply(500, b'{"detail":"the request could not be processed"}')
 BUSY = Reply(503, b'{"detail":"too much waits already"}', {"retry-after": "1"})
 
@@ -60,11 +54,10 @@ class Intake:
     def _pass_on(self) -> None:
         """Answer what this turn of the loop brought, or leave it to the thread."""
         group, self._gathered = self._gathered, []
-        if not self._at_work and sum(len(one.body) for one, _ in group) <= SMALL_GROUP:
-            replies = self._replies(group, self._responder.broadcast_if_free)
-            if replies is not None:
-                _resolve([future for _, future in group], replies)
-                return
+        small = sum(len(one.body) for one, _ in group) <= SMALL_GROUP
+        if small and not self._at_work and not self._responder.waits_for_disk:
+            _resolve([future for _, future in group], self._replies(group))
+            return
         self._at_work += len(group)
         if self._thread is None:
             self._stopping = False
@@ -91,7 +84,7 @@ class Intake:
                 return
 
     def _answer(self, group: list[Waiting]) -> None:
-        replies = self._replies(group, self._responder.broadcast)
+        replies = self._replies(group)
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._answered, [future for _, future in group], replies)
@@ -100,11 +93,9 @@ class Intake:
         self._at_work -= len(futures)
         _resolve(futures, replies)
 
-    def _replies(
-        self, group: list[Waiting], accept: Callable[[list[Broadcast]], T]
-    ) -> T | list[Reply]:
+    def _replies(self, group: list[Waiting]) -> list[Reply]:
         try:
-            return accept([broadcast for broadcast, _ in group])
+            return self._responder.broadcast([broadcast for broadcast, _ in group])
         except Exception:  # the last net: loop and thread must outlive any message
             logger.exception("broadcasts could not be accepted")
             return [FAILED] * len(group)

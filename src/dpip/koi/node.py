@@ -17,13 +17,14 @@ from .network.contact import Contact
 from .network.graph import NetworkGraph
 from .network.interface import NetworkInterface
 from .network.transport import HttpTransport, Transport
-from .outbox import Outbox, Seen
+from .outbox import Outbox
 from .processor.default_handlers import default_handlers, subscribe, types_of_interest
 from .processor.effects import Effects
 from .processor.inbox import Inbox
 from .processor.interface import ProcessorInterface, utc_now
 from .processor.policy import Policy, SourcePolicy
 from .rid import KoiNetNode
+from .seen import Seen
 from .store import Store
 from .tombstones import Tombstones
 
@@ -92,8 +93,8 @@ class NodeInterface:
         )
         self.graph = network.graph if network else NetworkGraph(self.cache, self.identity)
         self.envelopes = Envelopes(self.identity, self.graph, allow_unsigned=allow_unsigned)
-        self.inbox = Inbox(self.store)
         self.seen = Seen(self.store)
+        self.inbox = Inbox(self.store, self.seen)
         self.cursors = Cursors(self.store)
         kept_here = isinstance(self.cache, Cache) and self.cache.store is self.store
         self.journal = Journal(self.store) if kept_here else None

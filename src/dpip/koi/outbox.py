@@ -7,7 +7,6 @@ recognises them. What a poll handed out stays until the next poll confirms it.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from .store import Store
 
 MOST_PER_LANE = 100_000
-MOST_SEEN = 500_000
 BATCH_EVENTS = 200
 BATCH_BYTES = 1 << 20
 
@@ -128,43 +126,6 @@ class Outbox:
             0
         ]
         return count
-
-
-class Seen:
-    """What was accepted before: signatures of batches, and how far each sender's lane got."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._count = store.row("SELECT count(*) FROM seen")[0]
-
-    def first_time(self, token: bytes, *, later: bool = False) -> bool:
-        """Record a signature; say whether it is new."""
-        with self._store.change(later=later) as connection:
-            row = (token, int(time.time()))
-            new = connection.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", row).rowcount == 1
-            self._count += new
-            if self._count > MOST_SEEN:
-                self._prune(connection)
-        return bool(new)
-
-    def knows(self, token: bytes) -> bool:
-        """Say whether a signature was recorded before."""
-        return self._store.row("SELECT 1 FROM seen WHERE token=?", (token,)) is not None
-
-    def _prune(self, connection: sqlite3.Connection) -> None:
-        oldest = "SELECT token FROM seen ORDER BY at LIMIT ?"
-        connection.execute(f"DELETE FROM seen WHERE token IN ({oldest})", (MOST_SEEN // 10,))
-        self._count = connection.execute("SELECT count(*) FROM seen").fetchone()[0]
-
-    def mark(self, source: str) -> int:
-        """Return the sequence number up to which a sender's lane was accepted."""
-        row = self._store.row("SELECT seq FROM mark WHERE source=?", (source,))
-        return 0 if row is None else int(row[0])
-
-    def advance(self, source: str, seq: int, *, later: bool = False) -> None:
-        """Record how far a sender's lane was accepted."""
-        with self._store.change(later=later) as connection:
-            connection.execute("INSERT OR REPLACE INTO mark VALUES (?, ?)", (source, seq))
 
 
 def _fitting(rows: list[tuple[int, bytes]]) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import KoiError, MalformedMessage, QueueFull, Refused
 from .model import decode
 from .network.caller import RECEIVED_HEADER, SEQUENCE_HEADER
-from .processor.knowledge_object import KnowledgeObject, KnowledgeSource
+from .processor.records import knowledge, numbered
 from .protocol import wire
 from .protocol.api_models import (
     EventsPayload,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .envelopes import Opened
     from .node import NodeInterface
     from .outbox import Batch
+    from .processor.knowledge_object import KnowledgeObject
     from .rid import KoiNetNode
 
 logger = logging.getLogger(__name__)
@@ -74,49 +75,47 @@ class Responder:
         self._node = node
 
     def broadcast(self, broadcasts: Sequence[Broadcast]) -> list[Reply]:
-        """Check and queue several bodies, with one commit for all of them."""
+        """Check and queue several bodies; they survive this process when this returns."""
         replies = [self._guarded(self._accept, one) for one in broadcasts]
-        self._node.store.commit()
+        self._node.inbox.sync()
         self._node.processor.wake()
         return replies
 
-    def broadcast_if_free(self, broadcasts: Sequence[Broadcast]) -> list[Reply] | None:
-        """Do as `broadcast`, or return None if that could wait for a lock or a disk flush."""
-        store = self._node.store
-        if store.sync or not store.lock.acquire(blocking=False):
-            return None
-        try:
-            return self.broadcast(broadcasts)
-        finally:
-            store.lock.release()
+    @property
+    def waits_for_disk(self) -> bool:
+        """Whether accepting waits for a disk: then it is no work for an event loop."""
+        return self._node.store.sync
 
     def _accept(self, one: Broadcast) -> Reply:
         opened = self._node.envelopes.open(one.body, EventsPayload)
-        kobjs = list(_knowledge(opened.payload.events, opened.sender))
-        inbox, seen = self._node.inbox, self._node.seen
-        with self._node.store.lock:
-            inbox.check_room(opened.sender, len(kobjs))
-            if opened.token and seen.knows(opened.token):
-                logger.info("a copy of an earlier message of %s was ignored", opened.sender)
-                return ACCEPTED
-            if one.sequence and not opened.token:
-                kobjs = kobjs[self._known_already(one.sequence) :]
-            if kobjs:
-                inbox.add(kobjs, later=True)
-            if opened.token:
-                seen.first_time(opened.token, later=True)
+        kobjs = knowledge(opened.payload.events, opened.sender)
+        if opened.token:
+            self._accept_signed(one, kobjs, opened)
+        else:
+            self._accept_plain(one, kobjs)
         return ACCEPTED
 
-    def _known_already(self, sequence: str) -> int:
-        """Return how many of the first events of a numbered batch were accepted before."""
-        source, _, span = sequence.rpartition(":")
-        first, _, last = span.partition("-")
-        if not source or not first.isdigit() or not last.isdigit() or len(sequence) > 200:
-            return 0
-        seen = self._node.seen
-        known = max(0, seen.mark(source) - int(first) + 1)
-        seen.advance(source, max(int(last), seen.mark(source)), later=True)
-        return known
+    def _accept_signed(
+        self, one: Broadcast, kobjs: list[KnowledgeObject], opened: Opened[EventsPayload]
+    ) -> None:
+        inbox, seen = self._node.inbox, self._node.seen
+        with inbox.lock:
+            if seen.knows(opened.token):
+                logger.info("a copy of an earlier message of %s was ignored", opened.sender)
+                return
+            if kobjs:
+                inbox.accept(one.body, kobjs)
+            seen.add(opened.token)
+
+    def _accept_plain(self, one: Broadcast, kobjs: list[KnowledgeObject]) -> None:
+        lane, first, last = numbered(one.sequence)
+        inbox, seen = self._node.inbox, self._node.seen
+        with inbox.lock:
+            known = max(0, seen.mark(lane) - first + 1) if lane else 0
+            if kobjs[known:]:
+                inbox.accept(one.body, kobjs[known:], skipped=known, sequence=lane and one.sequence)
+            if lane:
+                seen.advance(lane, last)
 
     def answer(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer one of the four other endpoints."""
@@ -140,7 +139,7 @@ class Responder:
             raise MalformedMessage("rid: field required")
         if opened.sender is None and who in self._node.graph.keyed:
             raise Refused(ErrorType.InvalidSignature, f"{who} signs what it asks")
-        if opened.token and not self._node.seen.first_time(opened.token):
+        if opened.token and not self._node.inbox.accept_token(opened.token):
             raise Refused(ErrorType.InvalidSignature, "this poll was answered before")
         batch = self._hand_out(who, request.limit, headers)
         events = [] if batch is None else batch.events
@@ -196,13 +195,6 @@ class Responder:
             slug = error.slug if isinstance(error, KoiError) else "internal-error"
             return Reply(500, _detail(slug, "the request could not be processed"))
         return reply
-
-
-def _knowledge(events: Iterable[Event], sender: KoiNetNode | None) -> Iterator[KnowledgeObject]:
-    for event in events:
-        kobj = KnowledgeObject.from_event(event, KnowledgeSource.External)
-        kobj.sender = sender
-        yield kobj
 
 
 def _plain(pieces: Iterable[bytes]) -> Iterator[bytes]:

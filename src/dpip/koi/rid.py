@@ -148,7 +148,10 @@ class RID(metaclass=RIDType):
         return str(self) < str(other)
 
     def __hash__(self) -> int:
-        return hash(str(self))
+        try:
+            return hash(self._string)
+        except AttributeError:
+            return hash(str(self))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:

@@ -26,6 +26,7 @@ from .errors import UnreadableKey
 from .rid import KoiNetNode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -93,6 +94,7 @@ class PrivateKey:
         return KoiNetNode(name, key_id(self.public_text))
 
 
+@lru_cache(maxsize=4096)
 def key_id(public_text: str) -> str:
     """Return the id that a node with this public key must have."""
     return sha256(public_text.encode()).hexdigest()
@@ -100,26 +102,36 @@ def key_id(public_text: str) -> str:
 
 def verifies(public_text: str, message: bytes, signature: str) -> bool:
     """Say whether a base64 signature is the key's over the message; never raises."""
+    return bool(verified(public_text, (message,), signature))
+
+
+def verified(public_text: str, messages: Iterable[bytes], signature: str) -> bytes:
+    """Return the replay token of a signature that is the key's over one of the messages.
+
+    Nothing (b"") if it is over none of them, or no signature at all; never raises.
+    """
     halves = _halves(signature)
     key = _public_key(public_text)
     if halves is None or key is None:
-        return False
-    try:
-        key.verify(encode_dss_signature(*halves), sha256(message).digest(), _ECDSA)
-    except InvalidSignature:
-        return False
-    return True
+        return b""
+    der = encode_dss_signature(*halves)
+    for message in messages:
+        try:
+            key.verify(der, sha256(message).digest(), _ECDSA)
+        except InvalidSignature:
+            continue
+        return _token(*halves)
+    return b""
 
 
 def replay_token(signature: str) -> bytes:
-    """Return what is the same for every copy of a signature, its mirror image included.
-
-    Of `(r, s)` anyone can make the equally valid `(r, n - s)`, so the smaller one counts.
-    """
+    """Return what is the same for every copy of a signature, its mirror image included."""
     halves = _halves(signature)
-    if halves is None:
-        return b""
-    r, s = halves
+    return b"" if halves is None else _token(*halves)
+
+
+def _token(r: int, s: int) -> bytes:
+    """Return a short name for (r, s) and (r, n - s): anyone can make either of the other."""
     return sha256(b"%d,%d" % (r, min(s, _ORDER - s))).digest()[:16]
 
 

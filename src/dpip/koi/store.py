@@ -1,4 +1,4 @@
-"""The database of a node: one SQLite file in WAL mode, one connection, one lock.
+"""The database of a node: one SQLite file in WAL mode, one connection that writes, one lock.
 
 Everything that has to change together lives together: the cache, the events accepted but
 not processed (inbox), the events not yet delivered (outbox), tombstones and what has been
@@ -6,7 +6,8 @@ seen before. Statements of one `with store.change()` block become durable togeth
 
 *When* they become durable is a choice. `change()` commits at once. `change(later=True)`
 leaves the commit to whoever commits next: the pipeline uses it, so that a burst of events
-costs one commit, and a crash repeats whole events and never halves of them. Commits in WAL
+costs one commit, and a crash repeats whole events and never halves of them.
+What comes from outside waits in the *spool* beside the file until it is processed. Commits in WAL
 mode with `synchronous=NORMAL` survive the death of the process at any instant; `FULL`
 (`sync=True`) survives a power cut too, for one disk flush per commit.
 """
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import UnreadableState
 from .journal import DDL
+from .spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,15 +91,20 @@ class Store:
         self.lock = threading.RLock()
         self._depth = 0
         self._due = False
+        self.undone = 0
+        """How often changes that were not committed yet had to be undone."""
+        self._looking = threading.Lock()
+        self._reader: sqlite3.Connection | None = None
         try:
-            if self.path != ":memory:":
-                Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                self.path, isolation_level=None, check_same_thread=False, timeout=30
-            )
+            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+            self._connection = self._connect()
             self._prepare(sync=sync)
+            self.spool = Spool(Path(self.path).with_suffix(".spool"))
         except (OSError, sqlite3.Error) as error:
             raise UnreadableState(f"{self.path}: {error}") from None
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
 
     def _prepare(self, *, sync: bool) -> None:
         execute = self._connection.execute
@@ -152,6 +159,7 @@ class Store:
 
     def _undo(self) -> None:
         if self._connection.in_transaction:
+            self.undone += 1
             self._connection.execute("ROLLBACK")
 
     def commit(self) -> None:
@@ -176,6 +184,19 @@ class Store:
             except sqlite3.Error as error:
                 raise UnreadableState(f"{self.path}: {error}") from None
 
+    def look(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        """Return the first row of a query, or None, without waiting for who holds the lock.
+
+        Sees what is committed only: a connection of its own.
+        """
+        with self._looking:
+            try:
+                if self._reader is None:
+                    self._reader = self._connect()
+                return self._reader.execute(statement, values).fetchone()
+            except sqlite3.Error as error:
+                raise UnreadableState(f"{self.path}: {error}") from None
+
     @property
     def size(self) -> int:
         """How many bytes of the file are in use."""
@@ -188,10 +209,18 @@ class Store:
         """Close without a commit, as when the process dies."""
         with self.lock:
             self._undo()
-            self._connection.close()
+            self._release()
 
     def close(self) -> None:
         """Commit and close; the store cannot be used afterwards."""
         with self.lock:
             self.commit()
-            self._connection.close()
+            self._release()
+
+    def _release(self) -> None:
+        with self._looking:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+        self._connection.close()
+        self.spool.close()

@@ -10,15 +10,15 @@ from .cache import Record
 from .model import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from .rid import RID, KoiNetNode
     from .store import Store
 
 EVERYBODY = "*"
-_WITH_RECORD = """
-SELECT manifest, source, verified,
-  (SELECT max(stamp) FROM tombstone WHERE tombstone.rid=? AND sender IN (?, ?))
-FROM (SELECT 1) LEFT JOIN bundle ON bundle.rid=?
-"""
+_RECORDS = "SELECT rid, manifest, source, verified FROM bundle WHERE rid IN ({})"
+_STAMPS = "SELECT rid, sender, stamp FROM tombstone WHERE rid IN ({})"
+_SIZES = (1, 8, 64)  # of a list in a statement: few different ones, each prepared once
 
 
 class Tombstones:
@@ -43,17 +43,28 @@ class Tombstones:
                 row,
             )
 
-    def with_record(
-        self, rid: RID, sender: KoiNetNode | None
-    ) -> tuple[Record | None, datetime | None]:
-        """Return what the cache in the same database holds of a RID, and the stamp."""
-        name = str(rid)
-        who = "" if sender is None else str(sender)
-        row = self._store.row(_WITH_RECORD, (name, EVERYBODY, who, name))
-        stamp = None if row[3] is None else datetime.fromisoformat(row[3])
-        if row[0] is None:
-            return None, stamp
-        return Record(decode(row[0], Manifest), row[1], bool(row[2])), stamp
+    def with_records(
+        self, rids: Iterable[RID]
+    ) -> dict[RID, tuple[Record | None, dict[str, datetime]]]:
+        """Return what the cache in the same database holds of RIDs, and the stamps by sender."""
+        wanted = {str(rid): rid for rid in rids}
+        records: dict[str, Record] = {}
+        stamps: dict[str, dict[str, datetime]] = {}
+        for names in _parts(list(wanted)):
+            places = ",".join("?" * len(names))
+            for name, manifest, source, verified in self._store.rows(
+                _RECORDS.format(places), names
+            ):
+                records[name] = Record(decode(manifest, Manifest), source, bool(verified))
+            for name, sender, stamp in self._store.rows(_STAMPS.format(places), names):
+                stamps.setdefault(name, {})[sender] = datetime.fromisoformat(stamp)
+        return {rid: (records.get(name), stamps.get(name, {})) for name, rid in wanted.items()}
+
+    @staticmethod
+    def latest(stamps: dict[str, datetime], sender: KoiNetNode | None) -> datetime | None:
+        """Return the time up to which manifests of this sender are forgotten."""
+        names = {EVERYBODY, "" if sender is None else str(sender)}
+        return max((stamp for name, stamp in stamps.items() if name in names), default=None)
 
     def stamp(self, rid: RID, sender: KoiNetNode | None) -> datetime | None:
         """Return the time up to which manifests of the RID from this sender are forgotten."""
@@ -62,3 +73,11 @@ class Tombstones:
             (str(rid), EVERYBODY, "" if sender is None else str(sender)),
         )
         return None if row is None or row[0] is None else datetime.fromisoformat(row[0])
+
+
+def _parts(names: list[str]) -> Iterator[list[str]]:
+    """Yield the names in lists of few sizes, the last one filled up with empty names."""
+    while names:
+        size = next((size for size in _SIZES if size >= len(names)), _SIZES[-1])
+        part, names = names[:size], names[size:]
+        yield part + [""] * (size - len(part))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..cache import Cache, Record
 from ..protocol.event import EventType
 from ..rid import KoiNetEdge, KoiNetNode
+from .holdings import holdings
 from .knowledge_object import KnowledgeObject, KnowledgeSource
 from .policy import ANONYMOUS, Facts, Policy
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from ..bundle import Bundle
-    from ..cache import BundleCache
+    from ..cache import BundleCache, Record
     from ..network.interface import NetworkInterface
     from ..outbox import Outbox
     from ..rid import RID
     from ..store import Store
     from ..tombstones import Tombstones
-    from .inbox import Inbox, Item
+    from .inbox import Inbox
     from .pipeline import Broadcast, Fetch
+    from .rows import Item
 
 LOOK_EVERY = 256
 
@@ -52,17 +52,16 @@ class Effects:
         self._network = network
         self._inbox = inbox
         self._outbox = outbox
-        self._tombstones = tombstones
+        self._holdings = holdings(cache, tombstones, inbox.upcoming)
         self.clock = clock
         self._to_wake: set[KoiNetNode] = set()
         self._held: KnowledgeObject | None = None
-        self._looked_up: tuple[RID | None, Record | None] = (None, None)
 
     def admits(self, kobj: KnowledgeObject) -> bool:
         """Ask the policy whether an external object may go on."""
         if kobj.source == KnowledgeSource.Internal:
             return True
-        record, forgotten = self._look_up(kobj)
+        record, forgotten = self._holdings.look_up(kobj.rid, kobj.sender)
         edge = None
         if isinstance(kobj.rid, KoiNetEdge):
             edge = self._network.graph.get_edge_profile(rid=kobj.rid)
@@ -91,28 +90,19 @@ class Effects:
         if kobj.manifest is not None and not isinstance(kobj.rid, KoiNetNode):
             sender = ANONYMOUS if kobj.sender is None else str(kobj.sender)
             stamp = kobj.manifest.timestamp
-            self._tombstones.bury(kobj.rid, stamp, sender=sender, later=True)
-
-    def _look_up(self, kobj: KnowledgeObject) -> tuple[Record | None, datetime | None]:
-        """Return what the cache holds, and until when the RID is forgotten, in one query."""
-        if isinstance(self._cache, Cache) and self._cache.store is self._store:
-            found = self._tombstones.with_record(kobj.rid, kobj.sender)
-        else:
-            found = self.record(kobj.rid), self._tombstones.stamp(kobj.rid, kobj.sender)
-        self._looked_up = (kobj.rid, found[0])
-        return found
+            self._holdings.bury(kobj.rid, stamp, sender=sender)
 
     def record(self, rid: RID) -> Record | None:
         """Return what the cache holds of a RID, without its contents."""
-        if self._looked_up[0] is rid:
-            return self._looked_up[1]
-        if isinstance(self._cache, Cache):
-            return self._cache.record(rid)
-        bundle = self._cache.read(rid)
-        return None if bundle is None else Record(bundle.manifest, None, True)
+        return self._holdings.record(rid)
+
+    def settle(self) -> None:
+        """Write what was held back, for others to see it."""
+        self._holdings.flush()
 
     def read(self, effect: Fetch) -> Any:
         """Return a part from the cache, or None."""
+        self.settle()
         bundle = self._cache.read(effect.rid)
         return bundle.manifest if bundle and effect.what == "manifest" else bundle
 
@@ -133,6 +123,7 @@ class Effects:
         if resumable:
             with self._store.change(later=True) as connection:
                 self._change(kobj)
+                self._holdings.flush()
                 if item.id:
                     item.kobj = kobj
                     self._inbox.update(item, connection=connection)
@@ -144,38 +135,22 @@ class Effects:
     def finish(self, item: Item, *, sender: KoiNetNode | None) -> None:
         """Write what was held back and take the object out of the queue."""
         held, self._held = self._held, None
-        self._looked_up = (None, None)
-        with self._store.change(later=True):
-            if held is not None:
-                self._change(held)
-            if item.id:
-                self._inbox.finish(item, sender=sender)
+        if held is not None:
+            self._change(held)
+        if item.id:
+            self._inbox.finish(item, sender=sender)
 
     def _change(self, kobj: KnowledgeObject) -> None:
         bundle = kobj.bundle
         if bundle is None:
             return
         if kobj.normalized_event_type == EventType.FORGET:
-            self._delete(bundle)
-        else:
-            self._write(kobj, bundle)
-
-    def _delete(self, bundle: Bundle) -> None:
-        rid = bundle.rid
-        if isinstance(self._cache, Cache):
-            self._cache.delete(rid, later=True)
-        else:
-            self._cache.delete(rid)
-        self._tombstones.bury(rid, bundle.manifest.timestamp, later=True)
-
-    def _write(self, kobj: KnowledgeObject, bundle: Bundle) -> None:
-        if not isinstance(self._cache, Cache):
-            self._cache.write(bundle)
+            self._holdings.delete(bundle)
             return
         source = None
         if kobj.source == KnowledgeSource.External:
             source = ANONYMOUS if kobj.sender is None else str(kobj.sender)
-        self._cache.put(bundle, source=source, verified=kobj.verified, later=True)
+        self._holdings.put(bundle, source=source, verified=kobj.verified)
 
     def broadcast(self, effect: Broadcast, kobj: KnowledgeObject) -> None:
         """Queue the event for its targets; what is not verified stays here."""
@@ -187,13 +162,19 @@ class Effects:
         with self._store.change(later=True):
             if held is not None:
                 self._change(held)
+            self._holdings.flush()
             self._outbox.push(event, targets, later=True)
         self._to_wake |= targets
 
     def commit(self) -> None:
         """Make everything so far durable, then let the deliveries begin."""
-        self._inbox.sweep()
+        self._holdings.flush()
+        if self._inbox.changed:
+            with self._store.change() as connection:
+                self._inbox.checkpoint(connection)
+            self._inbox.settled()
         self._store.commit()
+        self._holdings.settled()
         if self._to_wake:
             targets, self._to_wake = self._to_wake, set()
             self._network.delivery.wake(targets)

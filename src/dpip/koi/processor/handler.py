@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from ..protocol.event import EventType
-from ..rid import RID, RIDType
+from ..rid import RIDType
 from .knowledge_object import KnowledgeEventType, KnowledgeObject, KnowledgeSource
 
 
@@ -72,11 +72,11 @@ class KnowledgeHandler:
 
     def wants(self, kobj: KnowledgeObject) -> bool:
         """Say whether the object passes the handler's filters."""
-        return self.wants_type(kobj.rid) and self.wants_event(kobj)
+        return self.wants_type(type(kobj.rid)) and self.wants_event(kobj)
 
-    def wants_type(self, rid: RID) -> bool:
-        """Say whether the handler sees objects of this RID's type."""
-        return self.rid_types is None or type(rid) in self.rid_types
+    def wants_type(self, kind: RIDType) -> bool:
+        """Say whether the handler sees objects whose RIDs are of a type."""
+        return self.rid_types is None or kind in self.rid_types
 
     def wants_event(self, kobj: KnowledgeObject) -> bool:
         """Say whether the object passes the filters on source and event type."""

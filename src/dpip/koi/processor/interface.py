@@ -14,6 +14,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..canonical import matches
@@ -22,9 +23,10 @@ from ..protocol.event import ReceivedEvent
 from ..rid import RID, KoiNetNode, RIDType
 from .default_handlers import STANDARD_HANDLERS
 from .handler import HandlerType, KnowledgeHandler, StopChain
-from .inbox import Inbox, Item
+from .inbox import Inbox
 from .knowledge_object import KnowledgeEventType, KnowledgeObject, KnowledgeSource
 from .pipeline import Broadcast, Effect, Fetch, Run, Store, run
+from .rows import Item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 COMMIT_EVERY = 64
 GATHER_SECONDS = 0.002  # an idle worker lets a burst begin: one wake-up, one commit
+FAILURE_SECONDS = 0.5
 MOST_TYPES = 10_000
 _STANDARD = frozenset(id(handler) for handler in STANDARD_HANDLERS)
 
@@ -53,6 +56,14 @@ class _Job:
     sender: KoiNetNode | None
     run: Run
     mine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Chains:
+    """The handlers that see RIDs of one type, by phase; `late`: those of others, late ones."""
+
+    phases: dict[HandlerType, list[KnowledgeHandler]]
+    late: list[KnowledgeHandler]
 
 
 class ProcessorInterface:
@@ -80,8 +91,7 @@ class ProcessorInterface:
         self._inbox = inbox
         self._effects = effects
         self._handlers: dict[HandlerType, list[KnowledgeHandler]] = {h: [] for h in HandlerType}
-        self._by_type: dict[tuple[HandlerType, str], list[KnowledgeHandler]] = {}
-        self._late_handlers: list[KnowledgeHandler] = []
+        self._by_type: dict[str, _Chains] = {}
         for handler in default_handlers:
             self.add_handler(handler)
         self._changed = threading.Condition()
@@ -103,9 +113,6 @@ class ProcessorInterface:
         """Add a handler after those of its phase."""
         self._handlers[handler.handler_type].append(handler)
         self._by_type.clear()
-        late = handler.handler_type in {HandlerType.Network, HandlerType.Final}
-        if late and id(handler) not in _STANDARD:
-            self._late_handlers.append(handler)
 
     def register_handler(
         self,
@@ -238,6 +245,7 @@ class ProcessorInterface:
                         self._commit()
             except Exception:  # the last net: this thread must outlive any object
                 logger.exception("the queue cannot be processed, trying again")
+                time.sleep(FAILURE_SECONDS)
                 busy = False
             if not busy:
                 with self._changed:
@@ -272,9 +280,7 @@ class ProcessorInterface:
     def _job(self, item: Item) -> _Job:
         job = _Job(item, item.kobj.sender, iter(()))  # type: ignore[arg-type]
 
-        def chain(phase: HandlerType, kobj: KnowledgeObject) -> KnowledgeObject | StopChain:
-            return self._chain(job, phase, kobj)
-
+        chain = partial(self._chain, job)
         job.run = run(item.kobj, chain, self._effects.admits, stored=item.stored)
         return job
 
@@ -284,10 +290,12 @@ class ProcessorInterface:
         if phase is HandlerType.Bundle and kobj.source == KnowledgeSource.External:
             manifest = kobj.manifest
             kobj.verified = manifest is not None and matches(kobj.contents, manifest.sha256_hash)
-        for handler in self._handlers_for(phase, kobj.rid):
+        for handler in self._chains(type(kobj.rid)).phases[phase]:
             if not handler.wants_event(kobj):
                 continue
-            job.mine = job.mine or id(handler) not in _STANDARD
+            if id(handler) not in _STANDARD:
+                job.mine = True
+                self._effects.settle()
             result = handler.func(self, kobj)
             if isinstance(result, StopChain):
                 return result
@@ -295,14 +303,18 @@ class ProcessorInterface:
                 kobj = result
         return kobj
 
-    def _handlers_for(self, phase: HandlerType, rid: RID) -> Sequence[KnowledgeHandler]:
-        key = (phase, type(rid).text)
-        found = self._by_type.get(key)
+    def _chains(self, kind: RIDType) -> _Chains:
+        found = self._by_type.get(kind.text)
         if found is None:
             if len(self._by_type) > MOST_TYPES:
                 self._by_type.clear()
-            found = [handler for handler in self._handlers[phase] if handler.wants_type(rid)]
-            self._by_type[key] = found
+            phases = {
+                phase: [one for one in handlers if one.wants_type(kind)]
+                for phase, handlers in self._handlers.items()
+            }
+            after = phases[HandlerType.Network] + phases[HandlerType.Final]
+            found = _Chains(phases, [one for one in after if id(one) not in _STANDARD])
+            self._by_type[kind.text] = found
         return found
 
     def _drive(self, job: _Job, value: Any) -> None:
@@ -337,7 +349,8 @@ class ProcessorInterface:
                     case Fetch():
                         value = self._effects.read(effect)
                     case Store(kobj):
-                        others = any(handler.wants(kobj) for handler in self._late_handlers)
+                        late = self._chains(type(kobj.rid)).late
+                        others = any(handler.wants_event(kobj) for handler in late)
                         self._effects.store(kobj, job.item, resumable=others)
                         value = None
                     case Broadcast():

@@ -1,0 +1,108 @@
+"""A file that only grows: what was accepted, in the order in which it came.
+
+Accepting a message costs one `write`; what the bytes mean is the reader's business. A record
+is complete or it is not there: its length and CRC-32 come first, and what follows the last
+whole record, as a kill in the middle of a write leaves it, is cut off when the file is opened.
+A record survives the death of the process as soon as `append` returns, and a power cut after
+`sync`.
+
+The file has a *generation*. Once everything in it has been dealt with, `renew` ends it: the
+next record begins an empty file of the next generation, put in its place by one rename. So a
+place in the spool is a generation and an offset, and a reader that remembers a place of an
+older generation has seen all of that one and begins at the start of this.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import UnreadableState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MAGIC = b"koi-spl\x01"
+_HEADER = struct.Struct(">8sQ")  # magic, generation
+_RECORD = struct.Struct(">II")  # length, CRC-32
+START = _HEADER.size
+
+
+class Spool:
+    """One spool file; it is made with the first record. Not safe for several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = -1
+        self.generation = 1
+        self.start = self.end = START
+        if path.exists() and path.stat().st_size >= START:
+            self._open()
+
+    def append(self, record: bytes) -> int:
+        """Write one record and return the offset behind it; raises UnreadableState."""
+        try:
+            if self._file < 0:
+                self._create()
+            whole = _RECORD.pack(len(record), zlib.crc32(record)) + record
+            if os.write(self._file, whole) != len(whole):
+                raise OSError("the disk took only a part of it")
+        except OSError as error:
+            self._cut()
+            raise UnreadableState(f"{self._path}: {error}") from None
+        self.end += len(whole)
+        return self.end
+
+    def records(self, offset: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the records from an offset on, each with the offset behind it."""
+        while offset + _RECORD.size <= self.end:
+            length, check = _RECORD.unpack(os.pread(self._file, _RECORD.size, offset))
+            record = os.pread(self._file, length, offset + _RECORD.size)
+            offset += _RECORD.size + length
+            if len(record) != length or zlib.crc32(record) != check:
+                return
+            yield offset, record
+
+    def sync(self) -> None:
+        """Wait until everything is on the disk."""
+        if self._file >= 0:
+            os.fsync(self._file)
+
+    def renew(self, generation: int = 0) -> None:
+        """Begin another generation (default: the next), without the records of this one."""
+        self.close()
+        self.generation, self.end = generation or self.generation + 1, START
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _open(self) -> None:
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            magic, self.generation = _HEADER.unpack(os.pread(self._file, START, 0))
+            if magic != _MAGIC:
+                raise UnreadableState(f"{self._path} was written by another program")
+            self.end = os.fstat(self._file).st_size
+            self.end = max((offset for offset, _ in self.records(START)), default=START)
+            self._cut()
+        except (OSError, struct.error) as error:
+            raise UnreadableState(f"{self._path}: {error}") from None
+
+    def _create(self) -> None:
+        """Put an empty spool in place of any other; it is never seen without its header."""
+        partial = self._path.with_name(f"{self._path.name}.partial")
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self._file = os.open(partial, flags, 0o600)
+        os.write(self._file, _HEADER.pack(_MAGIC, self.generation))
+        partial.replace(self._path)
+
+    def _cut(self) -> None:
+        """Remove what is no whole record."""
+        if self._file >= 0:
+            os.ftruncate(self._file, self.end)
