@@ -8,6 +8,7 @@ import pytest
 from tests.simple.fixture_index import FixtureIndex, sdist, wheel
 
 from dpip.cli import main
+from dpip.resolve.place import FILE_NAME
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_offline_uses_what_is_stored_and_nothing_else(
 def test_nothing_is_kept_with_no_cache(index: FixtureIndex, tmp_path: Path) -> None:
     with index:
         assert run("app", "--index-url", index.url, "--no-cache") == 0
-    assert not (tmp_path / "cache" / "resolve-1.sqlite").exists()
+    assert not (tmp_path / "cache" / FILE_NAME).exists()
 
 
 def test_credentials_go_out_and_never_come_back(

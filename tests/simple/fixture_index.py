@@ -142,6 +142,8 @@ class Switches:
     hashes: bool = True
     metadata: bool = True
     etag: bool = True
+    max_age: int | None = None
+    """Seconds that pages may be reused unasked."""
     ranges: bool = True
     status: int | None = None
     """Answer everything with this status."""
@@ -349,6 +351,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {}
         if self.fixture.switches.serial is not None:
             headers["X-PyPI-Last-Serial"] = str(self.fixture.switches.serial)
+        if self.fixture.switches.max_age is not None:
+            headers["Cache-Control"] = f"max-age={self.fixture.switches.max_age}"
         if self.fixture.switches.etag:
             headers["ETag"] = f'"{hashlib.md5(body).hexdigest()}"'
             if self.headers.get("If-None-Match") == headers["ETag"]:

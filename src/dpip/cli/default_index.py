@@ -7,8 +7,11 @@ configuration file), else the one that the user's pip is configured with.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import NamedTuple
+
+from dpip.cli import warm
 
 
 class Whereabouts(NamedTuple):
@@ -48,24 +51,33 @@ def fingerprint(node: str | None) -> str:
     from hashlib import sha256
 
     # Hashed, because the values may hold secrets and the store keeps what this returns.
-
-    # Hashed, because the values may hold secrets and the store keeps what this returns.
     relevant = sorted(
         (name, value) for name, value in os.environ.items() if name.startswith(("DPIP_", "PIP_"))
     )
-    state = repr((running_node(), relevant, _pip_files()))
-    return sha256(state.encode()).hexdigest()
+    states = [(path, warm.state(path)) for path in configuration_files()]
+    told = repr((running_node(), relevant, states))
+    return sha256(told.encode()).hexdigest()
 
 
-def _pip_files() -> list[tuple[str, int]]:
-    """Return pip's configuration files with the times of their last change."""
+def configuration_files() -> list[str]:
+    """Return the files that `find` depends on: dpip's, the node's record, pip's."""
+    from dpip import settings
+    from dpip.app.process import RECORD
+
+    home = settings.load().home
+    return [str(home / settings.CONFIG_NAME), str(home / RECORD), *_pip_files()]
+
+
+def _pip_files() -> list[str]:
+    """Return where pip's configuration may lie (its own documentation, "Configuration")."""
     home = Path.home()
-    places = [
-        Path(os.environ.get("PIP_CONFIG_FILE") or "pip.conf"),
-        Path("/etc/pip.conf"),
-        Path("/etc/xdg/pip/pip.conf"),
-        home / ".config/pip/pip.conf",
-        home / ".pip/pip.conf",
-        Path(os.environ.get("VIRTUAL_ENV", "")) / "pip.conf",
-    ]
-    return [(str(path), path.stat().st_mtime_ns) for path in places if path.is_file()]
+    base = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    shared = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
+    places = [Path(folder) / "pip/pip.conf" for folder in shared if folder]
+    places += [Path("/etc/pip.conf"), base / "pip/pip.conf", home / ".pip/pip.conf"]
+    places += [home / "Library/Application Support/pip/pip.conf"]
+    sites = [os.environ.get("VIRTUAL_ENV"), os.environ.get("CONDA_PREFIX"), sys.prefix]
+    places += [Path(site) / "pip.conf" for site in sites if site]
+    if named := os.environ.get("PIP_CONFIG_FILE"):
+        places.append(Path(named))
+    return [str(path) for path in places]

@@ -1,23 +1,28 @@
 """The `dpip` command: a table of command names to modules, and the one error border.
 
-`dpip --version` must cost little more than starting Python, so this module imports only
-the standard library's cheap parts; a command's module is imported when it is named. A word
-that is not in the table is pip's: `dpip install flask` runs the environment's own pip.
-Each command module has `add_arguments(parser)` and `run(args) -> int`; commands in
-`RAW_COMMANDS` get their words unparsed through `run_raw(argv) -> int`.
+`dpip --version` must cost little more than starting Python, and so must a resolve that was
+done before (`warm.py`): this module imports only the standard library's cheap parts, not even
+`typing`; a command's module is imported when it is named. A word that is not in the table is
+pip's: `dpip install flask` runs the environment's own pip.
+Each command module has `add_arguments(parser)` and `run(args) -> int`, where `args.words` is
+the line as it was given; commands in `RAW_COMMANDS` get their words unparsed through
+`run_raw(argv) -> int`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
 
 from dpip import __version__
-from dpip.errors import DpipError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
+    from typing import NoReturn
+
+    from dpip.errors import DpipError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "resolve": ("dpip.cli.resolve", "requirements in, the whole == closure out"),
@@ -51,15 +56,19 @@ def main(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code; never lets a traceback out."""
     try:
         return _dispatch(list(argv))
-    except DpipError as error:
-        _report(error, as_json="--json" in argv)
-        return error.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # The reader went away (`dpip … | head`): not an error of ours.
         sys.stderr.close()
         return 141
+    except Exception as error:
+        from dpip.errors import DpipError
+
+        if not isinstance(error, DpipError):
+            raise
+        _report(error, as_json="--json" in argv)
+        return error.exit_code
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -69,6 +78,11 @@ def _dispatch(argv: list[str]) -> int:
     if argv[0] in {"-V", "--version"}:
         sys.stdout.write(f"dpip {__version__}\n")
         return 0
+    if argv[0] == "resolve":
+        from dpip.cli import warm
+
+        if warm.answered(argv[1:]):
+            return 0
     if argv[0] not in COMMANDS:
         from dpip.cli import pip
 
@@ -93,7 +107,9 @@ def _run(name: str, argv: list[str]) -> int:
         prog=f"dpip {name}", description=summary, formatter_class=formatter
     )
     module.add_arguments(parser)
-    return int(module.run(parser.parse_args(argv)))
+    args = parser.parse_args(argv)
+    args.words = argv
+    return int(module.run(args))
 
 
 def _columns() -> int:

@@ -36,12 +36,13 @@ def run(args: argparse.Namespace) -> int:
     from dpip.cli.progress import Progress
     from dpip.resolve import pack
     from dpip.resolve.engine import Engine
-    from dpip.resolve.store import FILE_NAME, Store, default_directory
+    from dpip.resolve.place import FILE_NAME, default_directory
+    from dpip.resolve.store import Store
 
     where = resolve.whereabouts(args)
     words = question.read(args, where.index_url)
     start = _start(args, words.names())
-    directory = Path(args.cache_dir).expanduser() if args.cache_dir else default_directory()
+    directory = Path(args.cache_dir or default_directory()).expanduser()
     progress = Progress("resolving", quiet=args.quiet)
     store = Store(None if args.no_cache else directory / FILE_NAME)
     engine = Engine(words.places, store, directory, time.time(), progress.show)

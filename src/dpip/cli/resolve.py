@@ -1,7 +1,8 @@
 """`dpip resolve`: requirements in, the whole `==` closure out.
 
 A question that was answered before, on pages that are still fresh, is answered from the store
-without importing the resolver: that path may touch argparse and SQLite, and nothing slower.
+without importing the resolver; so is one whose pages, asked for again, have not changed. A
+line that was given before does not even come here: see `warm.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dpip.cli import warm
 from dpip.resolve import answers
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from dpip.cli.default_index import Whereabouts
     from dpip.resolve.answering import Answered
+    from dpip.resolve.answers import Question
     from dpip.resolve.engine import Engine
     from dpip.resolve.request import Request
     from dpip.resolve.resolution import Impossible, Solution
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
 
 FORMATS = ("requirements", "pylock", "json")
 _NO_PART_OF_THE_QUESTION = frozenset(
-    {"output", "cache_dir", "no_cache", "refresh", "download", "quiet", "json"}
+    {"output", "cache_dir", "no_cache", "refresh", "download", "quiet", "json", "words"}
 )
+_KEPT_FOR = 30 * 86400.0
+"""Seconds that an answer is kept after its term: it may still be revalidated."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,33 +81,40 @@ def add_question(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Answer; 0 with an answer, 1 with an explanation why there is none."""
-    from dpip.resolve.store import FILE_NAME, Store, default_directory
+    from dpip.resolve.place import FILE_NAME, default_directory
+    from dpip.resolve.store import Store
 
     args.format = args.format or _format_of(args.output)
-    directory = Path(args.cache_dir).expanduser() if args.cache_dir else default_directory()
+    directory = Path(args.cache_dir or default_directory()).expanduser()
     now = time.time()
     with closing(Store(None if args.no_cache else directory / FILE_NAME)) as store:
-        key = _key(args)
-        held = store.answer(key) if key and not args.refresh and not args.download else None
-        if held is not None and (args.offline or held.fresh_until > now):
-            return _give(held.body, held.talk, args)
-        return _resolve(args, Kept(store, directory, now, key, held))
+        asked = _question(args)
+        held = store.answer(asked.key) if asked and not args.refresh else None
+        kept = Kept(store, directory, now, asked, held)
+        if held is not None and not args.download and (args.offline or held.fresh_until > now):
+            return _give(held, kept, args)
+        return _resolve(args, kept)
 
 
-def _key(args: argparse.Namespace) -> str | None:
-    words = [*args.requirement, *args.find_links]
-    if args.editable or any(answers.is_changeable(each) for each in words):
+def _question(args: argparse.Namespace) -> Question | None:
+    words = [*args.requirement, *args.editable]
+    # What no index vouches for is not kept: it may change without anybody saying so.
+    if args.no_index or args.find_links or any(answers.is_changeable(each) for each in words):
         return None
     options = [
         (name, _without_secrets(value))
         for name, value in sorted(vars(args).items())
         if name not in _NO_PART_OF_THE_QUESTION and value
     ]
-    if not args.index_url and not args.no_index:
+    if _asks_default_index(args):
         from dpip.cli import default_index
 
         options.append(("default index", default_index.fingerprint(args.node)))
-    return answers.key(options, [*args.requirements, *args.constraint, *args.override])
+    return answers.question(options, [*args.requirements, *args.constraint, *args.override])
+
+
+def _asks_default_index(args: argparse.Namespace) -> bool:
+    return not args.index_url and not args.no_index
 
 
 def _without_secrets(value: Any) -> Any:
@@ -121,7 +133,7 @@ class Kept(NamedTuple):
     store: Store
     directory: Path
     now: float
-    key: str | None
+    asked: Question | None
     held: Answer | None
 
 
@@ -139,14 +151,14 @@ def _resolve(args: argparse.Namespace, kept: Kept) -> int:
         if kept.held is None and where.node is None:
             engine.facts.expect(words.names())
         request = question.request(words, args)
-        if kept.key and kept.held is not None:
+        if kept.asked and kept.held is not None and not args.download:
             again = answering.renewed(engine, kept.held, request, where.node)
             if again is not None:
-                kept.store.put_answer(kept.key, again)
-                return _give(again.body, again.talk, args)
+                kept.store.put_answer(kept.asked.key, again)
+                return _give(again, kept, args)
         answered = answering.answer(engine, request, where.node, words.names())
         progress.clear()
-        return _tell(answered, request, engine, kept.key, args)
+        return _tell(answered, request, engine, kept, args)
     finally:
         progress.clear()
         engine.close()
@@ -162,7 +174,11 @@ def whereabouts(args: argparse.Namespace) -> Whereabouts:
 
 
 def _tell(
-    answered: Answered, request: Request, engine: Engine, key: str | None, args: argparse.Namespace
+    answered: Answered,
+    request: Request,
+    engine: Engine,
+    kept: Kept,
+    args: argparse.Namespace,
 ) -> int:
     from dpip.resolve.resolution import Impossible
     from dpip.resolve.store import Answer
@@ -172,8 +188,10 @@ def _tell(
         return _explain(outcome, args)
     body = rendered(outcome, request, args)
     talk = "".join(f"warning: {line}\n" for line in outcome.warnings)
-    if key:
-        engine.store.put_answer(key, Answer(answered.fresh_until, answered.reads, body, talk))
+    answer = Answer(answered.fresh_until, answered.reads, body, talk)
+    if kept.asked:
+        kept.store.put_answer(kept.asked.key, answer)
+        kept.store.forget_before(kept.now - _KEPT_FOR)
     if args.download:
         from dpip.cli.progress import Progress
         from dpip.resolve import hydrate
@@ -181,7 +199,7 @@ def _tell(
         progress = Progress("downloading", unit="MB", quiet=args.quiet)
         hydrate.hydrate(outcome.pins, Path(args.download), engine.downloads, progress.show)
         progress.clear()
-    return _give(body, talk, args)
+    return _give(answer, kept, args)
 
 
 def rendered(solution: Solution, request: Request, args: argparse.Namespace) -> str:
@@ -212,26 +230,23 @@ def _explain(outcome: Impossible, args: argparse.Namespace) -> int:
     return 1
 
 
-def _give(body: str, talk: str, args: argparse.Namespace) -> int:
-    if talk and not args.quiet:
-        sys.stderr.write(talk)
-    if args.output:
-        _write(Path(args.output), body)
-    else:
-        sys.stdout.write(body)
+def _give(answer: Answer, kept: Kept, args: argparse.Namespace) -> int:
+    warm.give(answer.body, answer.talk, args.output, quiet=args.quiet)
+    if args.refresh and not args.no_cache:
+        warm.forget(str(kept.directory))
+    elif kept.asked and not args.no_cache and not args.download:
+        term = float("inf") if args.offline else answer.fresh_until
+        plan = warm.plan(
+            args.output, quiet=args.quiet, texts=kept.asked.files, states=_states(args)
+        )
+        warm.keep(args.words, str(kept.directory), plan, term, answer.talk, answer.body)
     return 0
 
 
-def _write(path: Path, body: str) -> None:
-    """Put the whole answer there, or leave what was there alone."""
-    import os
+def _states(args: argparse.Namespace) -> list[str]:
+    """Return the configuration files that say where the line asks."""
+    if args.node or not _asks_default_index(args):
+        return []
+    from dpip.cli import default_index
 
-    from dpip.errors import UsageError
-
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(body, "utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+    return default_index.configuration_files()

@@ -12,7 +12,8 @@ import time
 from typing import TYPE_CHECKING
 
 from dpip.resolve.engine import Engine, Places
-from dpip.resolve.store import FILE_NAME, Store
+from dpip.resolve.place import FILE_NAME
+from dpip.resolve.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

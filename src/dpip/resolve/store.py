@@ -23,14 +23,16 @@ import sqlite3
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dpip.resolve.place import FILE_NAME, SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
-SCHEMA = 1
-FILE_NAME = f"resolve-{SCHEMA}.sqlite"
+__all__ = ["FILE_NAME", "Answer", "Store", "StoredPage", "metadata_key"]
+
 BATCH = 64
 """Rows gathered before they are written, unless the run ends first."""
 BATCH_SIZE = 2 * 2**20
@@ -141,6 +143,10 @@ class Store:
         """Keep a whole answer."""
         self._later("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", (key, *answer))
 
+    def forget_before(self, moment: float) -> None:
+        """Drop the answers whose term ended before `moment`."""
+        self._later("DELETE FROM answers WHERE fresh_until < ?", (moment,))
+
     def flush(self) -> None:
         """Write what waits, in one transaction."""
         with self._lock:
@@ -228,19 +234,3 @@ def _connected(path: str) -> sqlite3.Connection:
 def metadata_key(sha256: str, voucher: str) -> str:
     """Return the key of a file's dependency record; `voucher` is who or what says so."""
     return f"{sha256} {voucher}"
-
-
-def default_directory() -> Path:
-    """Return where the store lies without --cache-dir: `DPIP_CACHE_DIR`, else the platform's."""
-    import os
-
-    named = os.environ.get("DPIP_CACHE_DIR")
-    if named:
-        return Path(named).expanduser()
-    if os.name == "posix" and sys.platform not in {"darwin", "ios"}:
-        # What platformdirs says, without its import: this is on the path of every warm run.
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        return Path(base).expanduser() / "dpip"
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("dpip", appauthor=False))
