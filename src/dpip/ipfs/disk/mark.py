@@ -63,8 +63,9 @@ class Marks:
         """Return the recipe of a published file, the published file of a recipe."""
         raw = cid.to_v1().raw
         rows = self._store.index.read(
-            "SELECT recipe FROM archives WHERE root = ?1"
-            " UNION SELECT root FROM archives WHERE recipe = ?1",
+            "SELECT recipe FROM archives WHERE root = ?"
+            " UNION SELECT root FROM archives WHERE recipe = ?",
+            raw,
             raw,
         ).fetchall()
         return [CID(one) for (one,) in rows if one is not None]
