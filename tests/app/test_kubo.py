@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests import peers
 from tests.app.nodes import NodeProcess, dpip, node
 from tests.ipfs import kubo as scratch
+from tests.ipfs.swarms import pair
 from tests.simple.fixture_index import FixtureIndex, wheel
 
 from dpip.ipfs.cid import CID
@@ -174,3 +176,26 @@ def test_the_engine_hands_over_what_comes_in_also_after_an_outage(tmp_path: Path
                     assert response.read() == b"only the daemon has this"
     finally:
         daemon.stop()
+
+
+def test_a_follower_gets_a_new_head_from_its_daemon_over_pubsub(tmp_path: Path) -> None:
+    """No gateway, no DHT: the name, the head and the blocks come from daemon to daemon."""
+    with pair(tmp_path, pubsub=True) as (first, second):
+        settings = {"DPIP_ENGINE": "kubo", "DPIP_KUBO_API": first.api}
+        with publisher(tmp_path / "home", **settings) as running:
+            name, _ = published(running, **settings)
+            with node(
+                tmp_path / "other", "--index-url", "http://127.0.0.1:9/",
+                DPIP_ENGINE="kubo", DPIP_KUBO_API=second.api, DPIP_INDEX=name,
+            ) as follower:  # fmt: skip
+                until(lambda: b"demo-1.0" in page(follower.simple + "demo/"))
+                install(follower.simple, tmp_path / "into")
+                assert (tmp_path / "into" / "demo-1.0.dist-info").is_dir()
+
+
+def page(url: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response:
+            return bytes(response.read())
+    except urllib.error.HTTPError:
+        return b""

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 def build(settings: Settings) -> Node:
     """Build the node of a home. Raises HomeNotWritable, DiskFull and CatalogTooNew."""
     stored = open_home(settings.home)
-    index = Index(settings, stored)
+    kubo = _kubo(settings, stored.leaves)
+    index = Index(settings, stored, kubo.afar if kubo else None)
     peer = Peer(
         membership(settings, index.sources),
         catalog=stored.catalog,
@@ -68,7 +69,6 @@ def build(settings: Settings) -> Node:
         remake=Remake(stored.contents),
         used=used.add,
     )
-    kubo = _kubo(settings, stored.leaves)
     status = Status(
         settings,
         catalog=stored.catalog,

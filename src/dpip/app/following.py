@@ -52,8 +52,11 @@ class Following:
             await asyncio.to_thread(self.gateways.close)
 
 
-def follow(settings: Settings, blocks: Blockstore) -> Following:
-    """Build the indexes that the settings name. Raises UsageError for one that is none."""
+def follow(settings: Settings, blocks: Blockstore, afar: Blockstore | None = None) -> Following:
+    """Build the indexes that the settings name. Raises UsageError for one that is none.
+
+    Blocks that are not here come from the gateways of the indexes, then from `afar`.
+    """
     if not settings.index:
         # Most nodes follow none, and need not wait for what it takes.
         return Following(settings, (), None)
@@ -70,7 +73,9 @@ def follow(settings: Settings, blocks: Blockstore) -> Following:
     gateways = None
     if urls and not settings.offline:
         gateways = Gateways([Gateway(url) for url in urls])
-        blocks = Cached(SingleFlight(Failover([blocks, gateways])), CACHE)
+    elsewhere = [place for place in (gateways, afar) if place is not None]
+    if elsewhere and not settings.offline:
+        blocks = Cached(SingleFlight(Failover([blocks, *elsewhere])), CACHE)
     heads = records(settings)
     with mapped(), contextlib.ExitStack() as undo:
         if gateways is not None:

@@ -27,6 +27,7 @@ from dpip.simple.wrappers import RoutedPages
 
 if TYPE_CHECKING:
     from dpip.app.stored import Stored
+    from dpip.ipfs.blockstore import Blockstore
     from dpip.mirror.source import FileSource, PageSource
     from dpip.settings import Settings
 
@@ -37,8 +38,11 @@ PRIVATE_AGE = 1.0
 class Index:
     """The pages and files of a node, and everybody that it asks for them."""
 
-    def __init__(self, settings: Settings, stored: Stored) -> None:
-        """Build the index. Raises UsageError for a followed index that is none."""
+    def __init__(self, settings: Settings, stored: Stored, afar: Blockstore | None = None) -> None:
+        """Build the index; blocks of followed indexes may come from `afar`, too.
+
+        Raises UsageError for a followed index that is none.
+        """
         self._settings = settings
         self._stored = stored
         self.upstream = ConfiguredUpstream(
@@ -46,7 +50,7 @@ class Index:
             timeout=settings.upstream_timeout,
             max_page_size=settings.max_page_size,
         )
-        self.following = follow(settings, stored.leaves)
+        self.following = follow(settings, stored.leaves, afar)
         self._others: dict[str, Upstream] = {}
         self._default, self.files = self._ordered()
         self.sources = Sources({}, self._pages)

@@ -11,15 +11,18 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
+from dpip.app.content import records
 from dpip.errors import UsageError
 from dpip.ipfs import car
 from dpip.ipfs.errors import IpfsError
 from dpip.ipfs.kubo.blockstore import KuboBlockstore
 from dpip.ipfs.kubo.engine import Engine
+from dpip.ipfs.kubo.follow import Finder, Follower
 from dpip.ipfs.kubo.jobs import Jobs
 from dpip.ipfs.kubo.rpc import Kubo
 from dpip.ipfs.walk import difference, walk
 from dpip.ipfs.wrappers import Failover
+from dpip.mirror.indexes import Subscription
 from dpip.mirror.store import mapped
 from dpip.mirror.writer import from_sqlite
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from dpip.ipfs.disk.archives import Archive
     from dpip.mirror.private import Private
     from dpip.mirror.publish import Head
+    from dpip.mirror.subscribed import HeadFinder
     from dpip.settings import Settings
 
 KUBO = "kubo"
@@ -80,6 +84,8 @@ class KuboSide:
 
     def __init__(self, settings: Settings, blocks: Blockstore) -> None:
         self._kubo = client(settings)
+        names = [Subscription.parse(text).name for text in settings.index]
+        self._follower = Follower(self._kubo, names, records(settings))
         self._stack = contextlib.ExitStack()
         self._engine = Engine(
             self._kubo,
@@ -87,10 +93,13 @@ class KuboSide:
             lambda root, held: car.write([root], _blocks(blocks, root, held)),
         )
         self.blocks: Blockstore = Failover([blocks, KuboBlockstore(self._kubo)])
+        self.afar: Blockstore = KuboBlockstore(self._kubo, offline=False)
+        """What the daemon has or can fetch; a block may have to be waited for."""
 
     def start(self) -> None:
-        """Begin to do what is in the queue."""
+        """Begin to do what is in the queue, and to follow names where PubSub is on."""
         self._engine.start()
+        self._follower.start()
 
     def waiting(self) -> int:
         """Return how many jobs wait for the daemon."""
@@ -98,10 +107,21 @@ class KuboSide:
 
     def close(self) -> None:
         """Stop after the job at hand; the others stay in the queue."""
+        self._follower.stop()
         self._engine.stop()
         self._stack.close()
         with contextlib.suppress(IpfsError):
             self._kubo.close()
+
+
+@contextlib.contextmanager
+def finder(settings: Settings) -> Iterator[HeadFinder | None]:
+    """Give what finds records of names by the daemon, or None where none is chosen."""
+    if not is_chosen(settings):
+        yield None
+        return
+    with client(settings) as kubo:
+        yield Finder(kubo)
 
 
 def _blocks(store: Blockstore, root: CID, held: CID | None) -> Iterator[Block]:

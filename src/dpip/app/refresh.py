@@ -6,6 +6,7 @@ waits for it. Whatever is found is checked and kept on disk; a running node sees
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -48,16 +49,21 @@ def start(settings: Settings) -> bool:
 
 
 def refresh(settings: Settings) -> list[dict[str, Any]]:
-    """Ask the gateways of each followed index once; return the heads that are known then."""
-    with mapped():
+    """Ask for the head of each followed index once; return the heads that are known then.
+
+    Asked are the gateways of the index, and the IPFS daemon where one is chosen.
+    """
+    from dpip.app.kubo import finder
+
+    with mapped(), finder(settings) as daemon:
         for followed in map(Subscription.parse, settings.index):
-            if not followed.gateways:
-                continue
-            gateways = Gateways([Gateway(url) for url in followed.gateways])
-            try:
-                keep_newest(records(settings), parse_name(followed.name), gateways)
-            finally:
-                gateways.close()
+            name = parse_name(followed.name)
+            if daemon is not None:
+                keep_newest(records(settings), name, daemon)
+            if followed.gateways:
+                gateways = Gateways([Gateway(url) for url in followed.gateways])
+                with contextlib.closing(gateways):
+                    keep_newest(records(settings), name, gateways)
     return [row for row in heads(settings) if row["kind"] == "followed"]
 
 

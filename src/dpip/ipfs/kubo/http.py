@@ -84,7 +84,8 @@ class Http:
     ) -> Generator[dict[str, Any], None, None]:
         """Stream the JSON objects that the daemon answers, one a line."""
         pending = b""
-        with contextlib.closing(self.chunks(command, params, part, timeout=timeout)) as chunks:
+        answered = self.chunks(command, params, part, timeout=timeout, eager=True)
+        with contextlib.closing(answered) as chunks:
             for chunk in chunks:
                 *complete, pending = (pending + chunk).split(b"\n")
                 yield from (_decode(line) for line in complete if line.strip())
@@ -92,9 +93,10 @@ class Http:
             yield _decode(pending)
 
     def chunks(
-        self, command: str, params: Params = (), part: Part | None = None, *, timeout: float = 0
-    ) -> Generator[bytes, None, None]:
-        """Stream the bytes that the daemon answers.
+        self, command: str, params: Params = (), part: Part | None = None, *,
+        timeout: float = 0, eager: bool = False,
+    ) -> Generator[bytes, None, None]:  # fmt: skip
+        """Stream the bytes that the daemon answers, in large pieces or each as it comes.
 
         Raises Unavailable when the daemon cannot be reached, dies, or breaks the stream off.
         """
@@ -110,7 +112,8 @@ class Http:
         ):
             if response.status != 200:
                 raise _refusal(response)
-            while chunk := response.read(READ_SIZE):
+            read = response.read1 if eager else response.read
+            while chunk := read(READ_SIZE):
                 yield chunk
             _check_trailer(response)
 

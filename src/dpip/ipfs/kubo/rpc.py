@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..cid import CID
 from ..errors import InvalidArgument, NotFound
 from .http import Http, Part, Refused
+from .pubsub import PubSub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,6 +50,7 @@ class Kubo:
         timeout: float = 30,
     ) -> None:  # fmt: skip
         self._http = Http(url, authorization=authorization, timeout=timeout)
+        self.pubsub = PubSub(self._http)
 
     def __enter__(self) -> Kubo:
         return self
