@@ -4,7 +4,7 @@ import json
 import random
 from pathlib import Path
 
-from tests.app.nodes import node
+from tests.app.nodes import dpip, node
 from tests.federation.processes import fetch, filenames, page, rid, until
 from tests.simple.fixture_index import Archive, FixtureIndex, wheel
 
@@ -66,6 +66,30 @@ def test_an_install_comes_from_peers_when_upstream_is_gone(tmp_path: Path) -> No
                 assert health["bytes_from_peers"] == len(archive.content)
 
 
+def test_a_node_whose_upstream_is_cut_off_asks_its_peers_and_remembers_what_they_gave(
+    tmp_path: Path,
+) -> None:
+    archive = wheel("demo", "1.0", size=300_000)
+    with FixtureIndex() as index:
+        index.add("demo", archive)
+        with node(tmp_path / "a", "--index-url", index.url) as a:
+            assert _get(a.url, archive) == archive.content
+            flags = ("--index-url", index.url, "--first-contact", a.url)
+            with node(tmp_path / "b", *flags) as b:
+                until(lambda: json.loads(fetch(f"{b.url}/healthz"))["peers"])
+                assert filenames(b.url, "demo")
+                index.stop()
+                assert _get(b.url, archive) == archive.content
+            with node(tmp_path / "b", *flags) as b:
+                health = json.loads(fetch(f"{b.url}/healthz"))
+                metrics = fetch(f"{b.url}/metrics").decode()
+                said = dpip("node", "status", "--json", "--home", str(tmp_path / "b"))
+    assert health["bytes_from_peers"] == len(archive.content)
+    assert health["bytes_from_peers_since_start"] == 0
+    assert f"dpip_peer_bytes {float(len(archive.content))}" in metrics
+    assert json.loads(said.stdout)["bytes_from_peers"] == len(archive.content)
+
+
 def test_the_next_release_costs_what_has_changed(tmp_path: Path) -> None:
     words = random.Random(7)
     text = {f"demo/part{n}.py": _prose(words, 60_000) for n in range(12)}
@@ -90,6 +114,8 @@ def test_the_next_release_costs_what_has_changed(tmp_path: Path) -> None:
                 health = json.loads(fetch(f"{b.url}/healthz"))
     assert health["bytes_from_peers"] == len(releases[1].content)
     assert health["bytes_moved_for_them"] < 0.35 * len(releases[1].content)
+    assert health["bytes_from_recipes"] == len(releases[1].content)
+    assert health["bytes_saved"] > 0.65 * len(releases[1].content)
 
 
 def _prose(words: random.Random, size: int) -> bytes:

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 
 from dpip.app import content
 from dpip.app.dispatch import Dispatcher, Lazily
+from dpip.app.gains import Gains, neighbours
 from dpip.app.index import Index
 from dpip.app.life import Node
 from dpip.app.membership import membership
 from dpip.app.pip_settings import index_url
 from dpip.app.status import Status
 from dpip.app.stored import open_home
-from dpip.federation.assembly import Assembly
 from dpip.federation.compressed import Compressed
 from dpip.federation.directory import GraphDirectory
 from dpip.federation.holdings import Holdings
-from dpip.federation.neighbours import Neighbours
 from dpip.federation.peer import Peer
 from dpip.ipfs.gateway.server import Gateway
 from dpip.mirror.files import Files
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from dpip.app.dispatch import Application
     from dpip.app.kubo import KuboSide
     from dpip.app.stored import Stored
+    from dpip.federation.neighbours import Neighbours
     from dpip.ipfs.blockstore import Blockstore
     from dpip.mirror.repository import Pages
     from dpip.settings import Settings
@@ -53,12 +53,10 @@ def build(settings: Settings) -> Node:
         catalog=stored.catalog,
         pages=index.sources.pages[DEFAULT_SOURCE],
     )
-    neighbours = Neighbours(
-        GraphDirectory(lambda: peer.node, settings.peer_networks),
-        Assembly(stored.leaves).make,
-        insistent=settings.offline,
-    )
-    ingest = _ingest(settings, stored, index, neighbours)
+    gains = Gains(stored.catalog)
+    directory = GraphDirectory(lambda: peer.node, settings.peer_networks)
+    nearby = neighbours(directory, stored.leaves, gains.savings, offline=settings.offline)
+    ingest = _ingest(settings, stored, index, nearby)
     used: set[str] = set()
     files = Files(
         archives=stored.archives,
@@ -74,7 +72,7 @@ def build(settings: Settings) -> Node:
         catalog=stored.catalog,
         sources=index.sources,
         ingest=ingest,
-        savings=neighbours.savings,
+        savings=gains.savings,
         peers=lambda: peer.known,
     )
     mounts: dict[str, Application] = {
@@ -92,7 +90,8 @@ def build(settings: Settings) -> Node:
         index=index,
         ingest=ingest,
         peer=peer,
-        neighbours=neighbours,
+        neighbours=nearby,
+        gains=gains,
         used=used,
         kubo=kubo,
     )

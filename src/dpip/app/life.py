@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dpip.app.dispatch import Application
+    from dpip.app.gains import Gains
     from dpip.app.index import Index
     from dpip.app.kubo import KuboSide
     from dpip.app.stored import Stored
@@ -44,6 +45,7 @@ class Node:
     ingest: Ingest
     peer: Peer
     neighbours: Neighbours
+    gains: Gains
     used: set[str]
     """The archives that were served since their use was last written."""
     kubo: KuboSide | None = None
@@ -64,6 +66,7 @@ class Node:
         await self.index.stop_asking()
         await self.ingest.close()
         await self.neighbours.aclose()
+        self.gains.note()
         await self.index.aclose()
         if self.kubo is not None:
             await asyncio.to_thread(self.kubo.close)
@@ -86,6 +89,7 @@ class Node:
             tasks.create_task(self.index.following.run())
             tasks.create_task(tending.run())
             tasks.create_task(self._note_uses())
+            tasks.create_task(self.gains.run())
             tasks.create_task(Renewing(self.settings, self.stored.blocks).run())
             tasks.create_task(self._follow_disk())
 

@@ -15,7 +15,7 @@ from dpip.simple.repository import FileNotFound
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dpip.federation.neighbours import Savings
+    from dpip.federation.savings import Savings, Totals
     from dpip.mirror.catalog import Catalog
     from dpip.mirror.ingest import Ingest
     from dpip.mirror.sources import Sources
@@ -62,16 +62,25 @@ class Status:
     async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Say that the node answers, cheaply."""
         del scope, receive
+        given, lately = self._savings.total, self._savings.since_start
         body = {
             "status": "ok",
             "name": self._settings.name,
             "version": __version__,
             "offline": self._settings.offline,
             "peers": self._peers(),
-            "files_from_peers": self._savings.files,
-            "bytes_from_peers": self._savings.size,
-            "bytes_moved_for_them": self._savings.moved,
-            "bytes_saved": self._savings.size - self._savings.moved,
+            "files_from_peers": given.files,
+            "bytes_from_peers": given.size,
+            "bytes_moved_for_them": given.moved,
+            "files_from_recipes": given.recipe_files,
+            "bytes_from_recipes": given.recipe_size,
+            "bytes_moved_for_recipes": given.recipe_moved,
+            "bytes_saved": given.saved,
+            "bytes_wasted": given.wasted,
+            "files_refused": given.refused,
+            "files_from_peers_since_start": lately.files,
+            "bytes_from_peers_since_start": lately.size,
+            "bytes_saved_since_start": lately.saved,
         }
         await send_json(send, 200, body)
 
@@ -111,20 +120,43 @@ class Status:
                 "Project pages asked of upstream since start.",
                 self._sources.questions,
             ),
-            "dpip_peer_files": ("Files that peers gave since start.", self._savings.files),
-            "dpip_peer_bytes": ("Bytes of the files that peers gave.", self._savings.size),
-            "dpip_peer_moved_bytes": (
-                "Bytes that came over the network for the files that peers gave.",
-                self._savings.moved,
-            ),
             "dpip_upstream_transfers": (
                 "File transfers begun since start.",
                 self._ingest.transfers,
             ),
         }
+        values |= _given(self._savings.total)
         for name, (text, value) in values.items():
             Gauge(name, text, registry=registry).set(value)
         return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _given(totals: Totals) -> dict[str, tuple[str, int]]:
+    """Return the metrics of what peers gave, each with what it says."""
+    return {
+        "dpip_peer_files": ("Files that peers gave, ever.", totals.files),
+        "dpip_peer_bytes": ("Bytes of the files that peers gave.", totals.size),
+        "dpip_peer_moved_bytes": (
+            "Bytes that came over the network for the files that peers gave.",
+            totals.moved,
+        ),
+        "dpip_peer_beside_bytes": (
+            "Bytes of the same files that upstream sent meanwhile.",
+            totals.beside,
+        ),
+        "dpip_recipe_files": ("Files that were made of a recipe.", totals.recipe_files),
+        "dpip_recipe_bytes": ("Bytes of the files made of a recipe.", totals.recipe_size),
+        "dpip_recipe_moved_bytes": (
+            "Bytes that came over the network for them.",
+            totals.recipe_moved,
+        ),
+        "dpip_saved_bytes": ("Bytes that peers gave without moving them.", totals.saved),
+        "dpip_peer_wasted_bytes": ("Bytes from peers that were not used.", totals.wasted),
+        "dpip_peer_refused_files": (
+            "Files from peers that were not what they must be.",
+            totals.refused,
+        ),
+    }
 
 
 def _own_url(scope: Scope, default: str) -> str:

@@ -1,4 +1,4 @@
-"""A file made of its recipe: what is here is used, and only what is missing comes over.
+"""A file from its recipe: what is here is used, and only what is missing comes over.
 
 A recipe's blocks are the file's members inflated, so they are many times its size. Before any
 of them is fetched the tree says how much is missing; if that is not clearly less than the
@@ -8,90 +8,158 @@ file itself, the plain file is the better way.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from dpip.federation.compressed import Blocks
+from dpip.federation.offers import STALL, NeighbourFailed
 from dpip.ipfs import dagpb
 from dpip.ipfs.archive.rebuild import rebuild
 from dpip.ipfs.blockstore import Block
 from dpip.ipfs.cid import CID, DAG_PB
-from dpip.ipfs.errors import IpfsError
+from dpip.ipfs.errors import IpfsError, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from dpip.federation.offers import Attempt, Offer
     from dpip.ipfs.blockstore import Blockstore
-    from dpip.mirror.catalog import FileRecord
+    from dpip.mirror.hedge import Progress, Way
 
 log = logging.getLogger(__name__)
 AT_ONCE = 8
+FILES_AT_ONCE = 3
 WORTH = 0.5
 """Share of the file's size that may be missing for a recipe to be followed."""
 SHRINK = 3
 """How many times smaller content commonly is on the wire than as it lies in the tree."""
 MOST_BLOCKS = 200_000
+BATCH = 128
+FETCHING = 0.7
+"""Share of the work that is fetching; the rest is putting the file together."""
+SMALL = 2**16
+"""Bytes up to which a file comes sooner as it is: a recipe costs several round trips."""
 
 
 class Assembly:
     """Makes files from `blocks` and from what a neighbour's gateway adds to them."""
 
+    way: Way = "recipe"
+
     def __init__(self, blocks: Blockstore) -> None:
         self._blocks = blocks
-        self._one = threading.Lock()
+        self._places = threading.Semaphore(FILES_AT_ONCE)
 
-    async def make(self, url: str, recipe: str, record: FileRecord, part: Path) -> int | None:
-        """Write the file at `part`; return the bytes that came, None if it was not to be."""
-        return await asyncio.to_thread(self._make, url, recipe, record, part)
+    async def bring(self, offer: Offer, attempt: Attempt) -> bool:
+        """Write the file; False where there is no recipe, or where it is not worth following.
 
-    def _make(self, url: str, recipe: str, record: FileRecord, part: Path) -> int | None:
-        peer = Blocks(url, timeout=2)
-        try:
-            with self._one:
-                root = CID.parse(recipe)
-                if not self._complete(peer, root, int((record.size or 0) * WORTH)):
-                    return None
-                with part.open("wb") as file:
-                    rebuild(self._blocks.get, root, file.write)
-                return peer.moved
-        except (IpfsError, OSError) as error:
-            log.info("%s by recipe from %s: %s", record.filename, url, error)
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            return None
-        finally:
-            peer.close()
+        Raises NeighbourFailed.
+        """
+        if offer.recipe is None or (attempt.most or 0) <= SMALL:
+            return False
+        return await asyncio.to_thread(self._bring, offer, attempt)
 
-    def _complete(self, peer: Blocks, root: CID, most: int) -> bool:
-        """Fetch what is missing below `root`, unless that is clearly more than `most` bytes."""
-        leaves, level, seen = dict[CID, int](), [root], {root.multihash}
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="assembly") as threads:
-            while level:
-                self._fetch(threads, peer, level)
-                below: list[CID] = []
-                for cid in level:
-                    for link in dagpb.decode(self._blocks.get(cid)).links:
-                        if link.cid.multihash in seen:
-                            continue
-                        seen.add(link.cid.multihash)
-                        if link.cid.codec == DAG_PB:
-                            below.append(link.cid)
-                        elif not self._blocks.has(link.cid):
-                            leaves[link.cid] = link.tsize
-                missing = sum(leaves.values()) // SHRINK
-                if peer.moved + missing > most or len(seen) > MOST_BLOCKS:
+    def _bring(self, offer: Offer, attempt: Attempt) -> bool:
+        with self._places:
+            try:
+                root = CID.parse(offer.recipe or "")
+                if not self._complete(offer.url, root, attempt):
                     return False
-                level = below
-            self._fetch(threads, peer, list(leaves))
-            return True
+            except NotFound:
+                return False
+            except (IpfsError, OSError) as error:
+                raise NeighbourFailed(f"{offer.url}: {error}") from None
+            return self._make(root, attempt)
 
-    def _fetch(self, threads: ThreadPoolExecutor, peer: Blocks, cids: Sequence[CID]) -> None:
+    def _make(self, root: CID, attempt: Attempt) -> bool:
+        """Put the file together; False where that cannot be done here."""
+        attempt.discard()
+        size, written = attempt.most or 1, 0
+        try:
+            with attempt.place.open("wb") as file:
+
+                def write(data: bytes) -> None:
+                    nonlocal written
+                    if attempt.progress.stopped:
+                        raise Unavailable("stopped")
+                    file.write(data)
+                    written += len(data)
+                    attempt.progress.share = FETCHING + (1 - FETCHING) * min(1, written / size)
+
+                rebuild(self._blocks.get, root, write)
+        except (IpfsError, OSError) as error:
+            log.info("%s by recipe: %s", attempt.record.filename, error)
+            return False
+        return True
+
+    def _complete(self, url: str, root: CID, attempt: Attempt) -> bool:
+        """Fetch what is missing below `root`, unless that is clearly too much."""
+        fetching = _Fetching(self._blocks, url, attempt.progress)
+        try:
+            most = int((attempt.most or 0) * WORTH)
+            leaves = fetching.tree(root, most)
+            if leaves is not None:
+                fetching.leaves(leaves)
+        finally:
+            fetching.close()
+        return leaves is not None
+
+
+class _Fetching:
+    """Blocks from one neighbour, as far as they are missing here."""
+
+    def __init__(self, blocks: Blockstore, url: str, progress: Progress) -> None:
+        self._blocks = blocks
+        self._peer = Blocks(url, timeout=STALL)
+        self._progress = progress
+        self._before = progress.came
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="assembly")
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._peer.close()
+
+    def tree(self, root: CID, most: int) -> dict[CID, int] | None:
+        """Return the leaves that are missing with their sizes; None if they are too much."""
+        leaves, level, seen = dict[CID, int](), [root], {root.multihash}
+        while level:
+            self._fetch(level)
+            below: list[CID] = []
+            for cid in level:
+                for link in dagpb.decode(self._blocks.get(cid)).links:
+                    if link.cid.multihash in seen:
+                        continue
+                    seen.add(link.cid.multihash)
+                    if link.cid.codec == DAG_PB:
+                        below.append(link.cid)
+                    elif not self._blocks.has(link.cid):
+                        leaves[link.cid] = link.tsize
+            missing = sum(leaves.values()) // SHRINK
+            if self._peer.moved + missing > most or len(seen) > MOST_BLOCKS:
+                return None
+            level = below
+        return leaves
+
+    def leaves(self, sizes: dict[CID, int]) -> None:
+        """Fetch them all."""
+        total, done, cids = sum(sizes.values()), 0, list(sizes)
+        for at in range(0, len(cids), BATCH):
+            batch = cids[at : at + BATCH]
+            self._fetch(batch)
+            done += sum(sizes[cid] for cid in batch)
+            self._progress.share = FETCHING * done / max(total, 1)
+
+    def _fetch(self, cids: Sequence[CID]) -> None:
         """Put the blocks that are missing."""
         missing = [cid for cid in cids if not self._blocks.has(cid)]
-        blocks = [Block(cid, data) for cid, data in zip(
-            missing, threads.map(peer.get, missing), strict=True)]  # fmt: skip
-        self._blocks.put(blocks)
+        found = zip(missing, self._threads.map(self._get, missing), strict=True)
+        self._blocks.put([Block(cid, data) for cid, data in found])
+
+    def _get(self, cid: CID) -> bytes:
+        if self._progress.stopped:
+            raise Unavailable("stopped")
+        data = self._peer.get(cid)
+        self._progress.came = self._before + self._peer.moved
+        return data

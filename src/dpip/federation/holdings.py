@@ -2,7 +2,8 @@
 
 A request with `Cache-Control: only-if-cached` (RFC 9111, 5.2.1.7) is answered from what is
 stored, or with 504. HEAD says in `dpip-recipe` which recipe makes the file, so that whoever
-asks may fetch only the blocks that it lacks.
+asks may fetch only the blocks that it lacks, and in `dpip-root` the CID that the file is
+published under.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ONLY_STORED = "only-if-cached"
 RECIPE = "dpip-recipe"
+ROOT = "dpip-root"
 
 
 class Holdings:
@@ -56,13 +58,11 @@ class Holdings:
     def _holds(self, key: str, filename: str) -> bool:
         return self._files.whole(key, filename) is not None or self._archives.find(key) is not None
 
-    def _recipe(self, key: str) -> str | None:
-        archive = self._archives.find(key)
-        return None if archive is None or archive.recipe is None else str(archive.recipe)
-
     async def _describe(self, send: Send, key: str) -> None:
         headers: Headers = [(b"content-length", b"0")]
-        recipe = await asyncio.to_thread(self._recipe, key)
-        if recipe is not None:
-            headers.append((RECIPE.encode(), recipe.encode()))
+        archive = await asyncio.to_thread(self._archives.find, key)
+        if archive is not None:
+            headers.append((ROOT.encode(), str(archive.root).encode()))
+            if archive.recipe is not None:
+                headers.append((RECIPE.encode(), str(archive.recipe).encode()))
         await send_whole(send, 200, headers)

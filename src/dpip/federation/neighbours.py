@@ -1,9 +1,11 @@
 """Files from other nodes: asked first, briefly, and believed only by their hash.
 
 At most three neighbours are asked whether they hold a file, for at most a tenth of a second.
-One that does is used: by recipe where most blocks are here already, else for the plain file.
-Nothing that comes reaches anybody before its SHA-256 is right, so a neighbour that lies,
-breaks off or stalls costs time, and upstream is asked as if it had not been there.
+One that does is used: by recipe where most blocks are here already, else for the leaves of the
+published file, else for the file as it is. Nothing that comes reaches anybody before its
+SHA-256 is right. A neighbour that lies, breaks off or stalls costs time, and not for long:
+upstream runs beside it as soon as it does badly (`mirror.hedge`), and for a while it is not
+asked again.
 """
 
 from __future__ import annotations
@@ -12,39 +14,24 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Protocol
 
-from dpip.federation.holdings import ONLY_STORED, RECIPE
+from dpip.federation.offers import STALL, Attempt, NeighbourFailed
+from dpip.federation.standing import ABSENT, FAILED, Standing
+from dpip.mirror.hedge import BOUND, Gift
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from pathlib import Path
 
-    import aiohttp
-
+    from dpip.federation.offers import Means, Offer
+    from dpip.federation.savings import Savings
+    from dpip.federation.whole import WholeFiles
     from dpip.mirror.catalog import FileRecord
+    from dpip.mirror.hedge import Progress, Way
 
 log = logging.getLogger(__name__)
-PATIENCE = 0.1
-"""Seconds until upstream is asked in place of neighbours that have not answered."""
 MOST_ASKED = 3
-STALL = 2.0
-"""Seconds without a byte after which a neighbour is given up."""
-PIECE = 2**18
-_HEADERS = {"Cache-Control": ONLY_STORED, "Accept-Encoding": "identity", "User-Agent": "dpip"}
-
-
-@dataclass(slots=True)
-class Savings:
-    """What neighbours gave since start: `size` bytes of files, for which `moved` bytes came."""
-
-    files: int = 0
-    size: int = 0
-    moved: int = 0
-    refused: int = 0
-    """Files that neighbours offered and that were not what they must be."""
 
 
 class Directory(Protocol):
@@ -55,51 +42,69 @@ class Directory(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A neighbour that says that it holds a file, and by which recipe."""
-
-    url: str
-    recipe: str | None
-
-
-@dataclass(slots=True)
 class Neighbours:
-    """Obtains files. `assemble` makes a file of its recipe from blocks here and there.
+    """Obtains files; see `mirror.race.Nearby`.
 
-    It is given the neighbour's URL, the recipe's CID, the file's record and where to write;
-    it returns the bytes that came over the network, or None where the plain file is cheaper.
-    With `insistent` there is no upstream to turn to: every neighbour is asked, and waited for.
+    `means` are tried in order, `whole` last. With `insistent` there is no upstream to turn to,
+    ever: every neighbour is asked, and waited for. `clock` returns seconds that only go up.
     """
 
-    directory: Directory
-    assemble: Callable[[str, str, FileRecord, Path], Awaitable[int | None]]
-    insistent: bool = False
-    savings: Savings = field(default_factory=Savings)
-    _session: aiohttp.ClientSession | None = None
-
-    async def obtain(self, record: FileRecord, part: Path) -> bool:
-        """Put the whole file at `part`, checked; say whether some neighbour had it."""
-        urls = list(self.directory.near(record))
-        urls = urls if self.insistent else urls[:MOST_ASKED]
-        for start in range(0, len(urls), MOST_ASKED):
-            offers = self._offers(urls[start : start + MOST_ASKED], record)
-            async with contextlib.aclosing(offers):
-                async for offer in offers:
-                    if await self._take(offer, record, part):
-                        return True
-        return False
+    def __init__(
+        self,
+        directory: Directory,
+        *,
+        means: Sequence[Means],
+        whole: WholeFiles,
+        savings: Savings,
+        clock: Callable[[], float],
+        insistent: bool = False,
+    ) -> None:
+        self._directory = directory
+        self._means = (*means, whole)
+        self._whole = whole
+        self._savings = savings
+        self._clock = clock
+        self._insistent = insistent
+        self._standing = Standing()
 
     async def aclose(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._whole.aclose()
 
-    async def _offers(self, urls: Sequence[str], record: FileRecord) -> AsyncGenerator[Offer, None]:
+    def settle(self, gift: Gift | None, progress: Progress, beside: int) -> None:
+        """Count what came; see `mirror.race.Nearby`."""
+        self._savings.settle(gift, progress.came, beside)
+
+    async def obtain(
+        self, record: FileRecord, place: Path, progress: Progress, *, insistent: bool = False
+    ) -> Gift | None:
+        """Put the whole file at `place`, checked; return None if no neighbour had it."""
+        patience = STALL if insistent or self._insistent else BOUND
+        attempt = Attempt(record, place, progress)
+        try:
+            for urls in _in_threes(self._asked(record, patience > BOUND)):
+                async with contextlib.aclosing(self._offers(urls, record, patience)) as offers:
+                    async for offer in offers:
+                        progress.offered = True
+                        way = await self._take(offer, attempt)
+                        if way is not None:
+                            return Gift(place.stat().st_size, way)
+        except OSError as error:
+            # The disk here, not theirs: upstream's own transfer will say so.
+            log.warning("%s from neighbours: %s", record.filename, error)
+        return None
+
+    def _asked(self, record: FileRecord, insistent: bool) -> list[str]:
+        urls, now = self._directory.near(record), self._clock()
+        if insistent:
+            return self._standing.all(urls, now)
+        return self._standing.sound(urls, now)[:MOST_ASKED]
+
+    async def _offers(
+        self, urls: Sequence[str], record: FileRecord, patience: float
+    ) -> AsyncGenerator[Offer, None]:
         """Yield offers as they come; neighbours that take too long are not waited for."""
         asking = [asyncio.create_task(self._ask(url, record)) for url in urls]
-        patience = STALL if self.insistent else PATIENCE
         try:
             for answer in asyncio.as_completed(asking, timeout=patience):
                 with contextlib.suppress(TimeoutError):
@@ -112,74 +117,38 @@ class Neighbours:
             await asyncio.gather(*asking, return_exceptions=True)
 
     async def _ask(self, url: str, record: FileRecord) -> Offer | None:
-        with _given_up(url):
-            async with self._client().head(_address(url, record), headers=_HEADERS) as response:
-                if response.status == 200:
-                    return Offer(url, response.headers.get(RECIPE))
+        try:
+            return await self._whole.ask(url, record)
+        except NeighbourFailed as error:
+            self._blame(url, ABSENT, error.message)
+            return None
+
+    async def _take(self, offer: Offer, attempt: Attempt) -> Way | None:
+        """Return the way on which the whole, right file came; None for no way."""
+        try:
+            for means in self._means:
+                if await means.bring(offer, attempt):
+                    if await self._is_right(attempt):
+                        return means.way
+                    self._savings.refuse()
+                    attempt.discard()
+                    raise NeighbourFailed(f"{offer.url}: it is another file")
+        except NeighbourFailed as error:
+            self._blame(offer.url, FAILED, f"{attempt.record.filename} from {error.message}")
         return None
 
-    async def _take(self, offer: Offer, record: FileRecord, part: Path) -> bool:
-        moved = None
-        if offer.recipe is not None:
-            moved = await self.assemble(offer.url, offer.recipe, record, part)
-        if moved is None:
-            with _given_up(offer.url):
-                moved = await self._download(offer.url, record, part)
-        if moved is None or await asyncio.to_thread(_sha256, part) != record.sha256:
-            self.savings.refused += 1
-            log.warning("%s from %s is not what it must be", record.filename, offer.url)
-            part.unlink(missing_ok=True)
-            return False
-        self.savings.files += 1
-        self.savings.size += part.stat().st_size
-        self.savings.moved += moved
-        return True
+    async def _is_right(self, attempt: Attempt) -> bool:
+        return await asyncio.to_thread(_sha256, attempt.place) == attempt.record.sha256
 
-    async def _download(self, url: str, record: FileRecord, part: Path) -> int | None:
-        """Write the plain file; return its size, or None where it is larger than it must be."""
-        size = 0
-        async with self._client().get(_address(url, record), headers=_HEADERS) as response:
-            if response.status != 200:
-                return None
-            with part.open("wb") as file:
-                async for piece in response.content.iter_chunked(PIECE):
-                    size += len(piece)
-                    if record.size is not None and size > record.size:
-                        return None
-                    await asyncio.to_thread(file.write, piece)
-        return size
-
-    def _client(self) -> aiohttp.ClientSession:
-        import aiohttp
-
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=STALL, sock_read=STALL),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                read_bufsize=PIECE,
-            )
-        return self._session
+    def _blame(self, url: str, seconds: float, why: str) -> None:
+        log.info("%s", why)
+        self._standing.blame(url, self._clock(), seconds)
 
 
-@contextlib.contextmanager
-def _given_up(url: str) -> Any:
-    """Let a neighbour that fails be one that has nothing."""
-    import aiohttp
-
-    try:
-        yield
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        log.info("%s: %s", url, error)
-
-
-def _address(url: str, record: FileRecord) -> str:
-    return f"{url}/files/{record.sha256}/{quote(record.filename)}"
+def _in_threes(urls: list[str]) -> list[list[str]]:
+    return [urls[at : at + MOST_ASKED] for at in range(0, len(urls), MOST_ASKED)]
 
 
 def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dpip.errors import DpipError
 from dpip.mirror.arrival import Arrival
 from dpip.mirror.catalog import ArchiveRecord, FileRecord
-from dpip.mirror.sink import Sink
+from dpip.mirror.hedge import learned
+from dpip.mirror.race import Rival
+from dpip.mirror.sink import Sink, pieces
 from dpip.simple.repository import UpstreamInvalid, UpstreamUnavailable, WholeFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
     from dpip.mirror.archives import Archives
     from dpip.mirror.catalog import Catalog
+    from dpip.mirror.race import Nearby
     from dpip.mirror.source import FileSource
     from dpip.simple.upstream import FileStream
 
@@ -31,18 +33,15 @@ MOST_BREAKS = 5
 """How often in a row a transfer may break without bringing a byte."""
 
 
-class Nearby(Protocol):
-    """Somewhere closer than upstream that may have a file."""
-
-    async def obtain(self, record: FileRecord, part: Path) -> bool:
-        """Put the whole file, checked, at `part`; False where it cannot be had. Never raises."""
-        ...
+class _Overtaken(Exception):
+    """Neighbours have the whole file, and nobody has begun to read what came from upstream."""
 
 
 class Ingest:
     """Fetches files into the archives and the catalog.
 
-    `nearby` is asked before upstream; `offline` says that upstream is not asked at all.
+    `nearby` is asked before upstream and beside it (`mirror.hedge`); `offline` says that
+    upstream is not asked at all.
     `now` returns seconds since the epoch. `stored` is told of each new archive.
     """
 
@@ -68,6 +67,7 @@ class Ingest:
         self._offline = offline
         self._arrivals: dict[str, Arrival] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._rate: float | None = None
         self.transfers = 0
         """Downloads begun since start, for the metrics."""
 
@@ -84,16 +84,22 @@ class Ingest:
         arrival = self._arrivals.get(record.key)
         if arrival is None:
             arrival = self._arrivals[record.key] = Arrival(record.key)
-            task = asyncio.create_task(self._run(record, arrival), name=f"fetch {record.filename}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._leave(
+                asyncio.create_task(self._run(record, arrival), name=f"fetch {record.filename}")
+            )
         return arrival
+
+    def _leave(self, task: asyncio.Task[None]) -> None:
+        """Let a task go on by itself until it ends or `close` ends it."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Stop all transfers; their parts stay, to go on from."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run(self, record: FileRecord, arrival: Arrival) -> None:
         try:
@@ -112,21 +118,99 @@ class Ingest:
         if record.sha256 is None:
             # Without a hash nothing proves that an old part is of the same file.
             part.unlink(missing_ok=True)
-        near = await self._from_nearby(record, part)
-        if self._offline and not near:
+        rival = self._rival(record)
+        try:
+            sha256, cid, near = await self._raced(record, arrival, rival)
+            return await self._kept(record, sha256, cid, "peer" if near else "upstream")
+        finally:
+            if rival is not None:
+                rival.settle(0, used=False)
+                self._leave(asyncio.create_task(rival.close(), name=f"end {record.filename}"))
+
+    def _rival(self, record: FileRecord) -> Rival | None:
+        if self._nearby is None or record.sha256 is None:
+            return None
+        return Rival(
+            self._nearby,
+            record,
+            self._archives.scratch,
+            rate=self._rate,
+            insistent=self._offline,
+        )
+
+    async def _raced(
+        self, record: FileRecord, arrival: Arrival, rival: Rival | None
+    ) -> tuple[str, str, bool]:
+        """Bring the part to its end; return its SHA-256, its CID, and whether it is a gift."""
+        if rival is not None and await (rival.ended() if self._offline else rival.head_start()):
+            return await self._given(record, arrival, rival)
+        if self._offline:
             raise UpstreamUnavailable(
                 f"{record.filename} is not stored",
                 hint="the node is offline: connect it, and ask again",
             )
         try:
-            sha256, cid = await self._into(part, record, arrival, complete=near)
+            return await self._into(record, arrival, rival)
+        except _Overtaken:
+            assert rival is not None
+            return await self._given(record, arrival, rival)
         except UpstreamInvalid:
-            part.unlink(missing_ok=True)
+            self._archives.part(record.key).unlink(missing_ok=True)
             if not arrival.written or arrival.started:
                 raise
             # The part of an earlier run is longer than the file: begin again without it.
             arrival.written = 0
-            sha256, cid = await self._into(part, record, arrival)
+            return await self._into(record, arrival, None)
+
+    async def _given(
+        self, record: FileRecord, arrival: Arrival, rival: Rival
+    ) -> tuple[str, str, bool]:
+        """Take the whole file that neighbours gave in place of what there is of it."""
+        rival.settle(0, used=True)
+        arrival.written = 0
+        await asyncio.to_thread(rival.place.replace, self._archives.part(record.key))
+        sink = Sink(self._archives.part(record.key), arrival.advance)
+        try:
+            await sink.resume()
+            return (*await sink.finish(), True)
+        except BaseException:
+            await sink.abandon()
+            raise
+
+    async def _into(
+        self, record: FileRecord, arrival: Arrival, rival: Rival | None
+    ) -> tuple[str, str, bool]:
+        sink = Sink(self._archives.part(record.key), arrival.advance)
+        near = False
+        try:
+            position = await sink.resume()
+            if not position or position != record.size:
+                near = await self._bring(record, arrival, sink, rival)
+            return (*await sink.finish(), near)
+        except BaseException:
+            await sink.abandon()
+            raise
+
+    async def _bring(
+        self, record: FileRecord, arrival: Arrival, sink: Sink, rival: Rival | None
+    ) -> bool:
+        """Feed the sink to its end; say whether that end came from neighbours."""
+        begun = sink.fed
+        downloading = self._download(record, arrival, sink, begun)
+        if rival is None:
+            await downloading
+            return False
+        if not await rival.outruns(asyncio.create_task(downloading)):
+            return False
+        if not arrival.started:
+            raise _Overtaken
+        rival.settle(sink.fed - begun, used=True)
+        async for piece in pieces(rival.place, sink.fed):
+            await sink.feed(piece)
+        return True
+
+    async def _kept(self, record: FileRecord, sha256: str, cid: str, origin: str) -> WholeFile:
+        part = self._archives.part(record.key)
         if record.sha256 is not None and sha256 != record.sha256:
             part.unlink(missing_ok=True)
             raise UpstreamInvalid(
@@ -134,27 +218,8 @@ class Ingest:
                 f" {record.sha256}; nothing was stored",
             )
         whole = await asyncio.to_thread(self._archives.keep, part, sha256, record.filename)
-        await self._record(record, whole, cid, "peer" if near else "upstream")
+        await self._record(record, whole, cid, origin)
         return whole
-
-    async def _from_nearby(self, record: FileRecord, part: Path) -> bool:
-        """Say whether a neighbour gave the whole file; a part of an earlier fetch goes on."""
-        if self._nearby is None or record.sha256 is None or part.exists():
-            return False
-        return await self._nearby.obtain(record, part)
-
-    async def _into(
-        self, part: Path, record: FileRecord, arrival: Arrival, *, complete: bool = False
-    ) -> tuple[str, str]:
-        sink = Sink(part, arrival.advance)
-        try:
-            position = await sink.resume()
-            if not complete and (not position or position != record.size):
-                await self._download(record, arrival, sink, position)
-            return await sink.finish()
-        except BaseException:
-            await sink.abandon()
-            raise
 
     async def _record(self, record: FileRecord, whole: WholeFile, cid: str, origin: str) -> None:
         stored = ArchiveRecord(
@@ -177,8 +242,9 @@ class Ingest:
     ) -> None:
         """Feed the sink from `position` to the end, over as many transfers as it takes."""
         breaks, known = 0, None
+        clock = asyncio.get_running_loop().time
         while True:
-            before = position
+            before, begun = position, clock()
             try:
                 async with self._upstream.open_file(
                     record.url, offset=position, known=known
@@ -191,6 +257,7 @@ class Ingest:
                         position += len(chunk)
                         self._check_size(record, position)
                         await sink.feed(chunk)
+                self._rate = learned(self._rate, position - before, clock() - begun)
                 if stream.size is None or position == stream.size:
                     return
                 raise UpstreamUnavailable(f"{record.filename}: the transfer ended early")

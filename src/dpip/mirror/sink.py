@@ -16,7 +16,7 @@ from dpip.ipfs.importer import FileHasher
 from dpip.mirror.archives import from_os, open_part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 MOST_WAITING = 4 * 2**20
@@ -35,6 +35,8 @@ class Sink:
         self._waiting: list[bytes] = []
         self._waiting_size = 0
         self._flush: asyncio.Task[None] | None = None
+        self.fed = 0
+        """Bytes taken so far, those of the part included; also right after a cancelled `feed`."""
 
     async def resume(self) -> int:
         """Hash what an earlier fetch left in the part; return how many bytes that is."""
@@ -43,6 +45,7 @@ class Sink:
             data = os.pread(self._file.fileno(), READ_SIZE, offset)
             await asyncio.to_thread(self._hash, data)
         self._advanced(size)
+        self.fed = size
         return size
 
     async def feed(self, data: bytes) -> None:
@@ -52,10 +55,8 @@ class Sink:
         """
         self._waiting.append(data)
         self._waiting_size += len(data)
-        if self._flush is None or self._flush.done():
-            await self._start_flush()
-        elif self._waiting_size >= MOST_WAITING:
-            await self._flush
+        self.fed += len(data)
+        if self._flush is None or self._flush.done() or self._waiting_size >= MOST_WAITING:
             await self._start_flush()
 
     async def finish(self) -> tuple[str, str]:
@@ -76,7 +77,8 @@ class Sink:
 
     async def _start_flush(self) -> None:
         if self._flush is not None:
-            await self._flush
+            # Whoever feeds may be cancelled; what is on its way to the disk must not be.
+            await asyncio.shield(self._flush)
             self._flush = None
         if self._waiting:
             data = b"".join(self._waiting)
@@ -101,3 +103,11 @@ class Sink:
                 view = view[self._file.write(view) :]
         except OSError as error:
             raise from_os(error, self._path) from None
+
+
+async def pieces(path: Path, start: int) -> AsyncIterator[bytes]:
+    """Yield a file's bytes from `start` on."""
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        while data := await asyncio.to_thread(file.read, READ_SIZE):
+            yield data

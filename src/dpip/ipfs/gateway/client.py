@@ -77,12 +77,16 @@ class Gateway:
         target = f"/ipns/{quote(name)}?format=ipns-record"
         return self._get(target, "vnd.ipfs.ipns-record", MAX_RECORD)
 
-    def car(self, root: CID, path: str = "", scope: str = "all") -> Iterator[Block]:
+    def car(
+        self, root: CID, path: str = "", scope: str = "all", *, start: int = 0
+    ) -> Iterator[Block]:
         """Stream the blocks of a CAR, each verified; `scope` is block, entity or all.
 
-        The stream may end early without an error: the reader checks that it is complete.
+        With `start`, of a file only the blocks from that byte on (and those above them). The
+        stream may end early without an error: the reader checks that it is complete.
         """
         target = f"/ipfs/{root}{quote(path)}?format=car&dag-scope={scope}&car-order=dfs&car-dups=n"
+        target += f"&entity-bytes={start}:*" if start else ""
         request = _request("GET", target, "vnd.ipld.car")
         with self._mapped(), self._connections.exchange(request) as response:
             _check(response.status, target)

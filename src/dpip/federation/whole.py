@@ -1,0 +1,91 @@
+"""Asking a neighbour whether it holds a file, and taking the file as it is, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from dpip.federation.holdings import ONLY_STORED, RECIPE, ROOT
+from dpip.federation.offers import STALL, NeighbourFailed, Offer
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from dpip.federation.offers import Attempt
+    from dpip.mirror.catalog import FileRecord
+    from dpip.mirror.hedge import Way
+
+PIECE = 2**18
+_HEADERS = {"Cache-Control": ONLY_STORED, "Accept-Encoding": "identity", "User-Agent": "dpip"}
+
+
+class WholeFiles:
+    """Neighbours' `/files/<sha256>/<filename>`; the connections are kept until `aclose`."""
+
+    way: Way = "whole"
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def ask(self, url: str, record: FileRecord) -> Offer | None:
+        """Return what a neighbour offers. Raises NeighbourFailed for one that is not there."""
+        import aiohttp
+
+        try:
+            async with self._client().head(_address(url, record), headers=_HEADERS) as response:
+                if response.status != 200:
+                    return None
+                return Offer(url, response.headers.get(RECIPE), response.headers.get(ROOT))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise NeighbourFailed(f"{url}: {error or type(error).__name__}") from None
+
+    async def bring(self, offer: Offer, attempt: Attempt) -> bool:
+        """Write the file as it is. Raises NeighbourFailed, also where it is too long."""
+        import aiohttp
+
+        attempt.discard()
+        address = _address(offer.url, attempt.record)
+        try:
+            async with self._client().get(address, headers=_HEADERS) as response:
+                if response.status != 200:
+                    return False
+                await _write(response, attempt)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise NeighbourFailed(f"{offer.url}: {error or type(error).__name__}") from None
+        return True
+
+    def _client(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=STALL, sock_read=STALL),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                read_bufsize=PIECE,
+            )
+        return self._session
+
+
+async def _write(response: aiohttp.ClientResponse, attempt: Attempt) -> None:
+    size, most = 0, attempt.most
+    with attempt.place.open("wb") as file:
+        async for piece in response.content.iter_chunked(PIECE):
+            size += len(piece)
+            attempt.progress.came += len(piece)
+            if most is not None:
+                attempt.progress.share = size / max(most, 1)
+                if size > most:
+                    raise NeighbourFailed(f"{response.host}: more than {most} bytes")
+            await asyncio.to_thread(file.write, piece)
+
+
+def _address(url: str, record: FileRecord) -> str:
+    return f"{url}/files/{record.sha256}/{quote(record.filename)}"
