@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dpip.app import mirroring
 from dpip.app.configured import ConfiguredUpstream
 from dpip.app.pip_settings import index_url
+from dpip.app.verify_journal import Batch, Journal
 from dpip.errors import DpipError
+from dpip.ipfs.errors import IpfsError
 from dpip.mirror.archives import Archives
 from dpip.mirror.catalog import Catalog
-from dpip.mirror.differences import Difference, differences
+from dpip.mirror.differences import differences
 from dpip.mirror.reapply import stored_project
 from dpip.mirror.selected import Selected
-from dpip.mirror.store import ARCHIVES, Remake, opened
-from dpip.mirror.verify import hash_of
+from dpip.mirror.store import ARCHIVES, opened
+from dpip.mirror.totals import totals
+from dpip.mirror.verify import hash_of, hash_of_rebuilt
 from dpip.mirror.worklist import Worklist
 from dpip.settings import MIRROR_NAME
 from dpip.simple import provenance
@@ -24,28 +27,28 @@ from dpip.simple.repository import ProjectNotFound
 from dpip.simple.routing import DEFAULT_SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from dpip.ipfs.disk.archives import Archives as Contents
     from dpip.mirror.source import PageSource
     from dpip.settings import Settings
     from dpip.simple.model import File, Project
 
 AT_ONCE = 6
+BATCH = 24
+"""Projects between two notes of how far a run came."""
 LARGEST_PROVENANCE = 16 * 2**20
 
 
 @dataclass(slots=True)
-class Report:
-    """What was compared, what differs, and what could not be asked.
+class Report(Batch):
+    """What was compared, what differs, and what could not be asked, of `total` projects.
 
-    `attested` maps file names to what their provenance says, where that was asked for.
+    `resumed` says how many of them an earlier run had compared that was stopped.
     """
 
-    projects: int = 0
-    files: int = 0
-    differences: list[Difference] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    attested: dict[str, provenance.Attested] = field(default_factory=dict)
+    total: int = 0
+    resumed: int = 0
 
 
 async def verify(
@@ -53,9 +56,13 @@ async def verify(
     names: Sequence[str],
     *,
     with_provenance: bool = False,
+    restart: bool = False,
     progress: Callable[[Report], object] = lambda _: None,
 ) -> Report:
-    """Compare the named projects, or all that are stored. Hashes every stored file of them."""
+    """Compare the named projects, or all that are stored. Hashes every stored file of them.
+
+    A run over all of them goes on where an earlier one was stopped, unless `restart`.
+    """
     catalog = Catalog(settings.home / "catalog.sqlite3")
     upstream = ConfiguredUpstream(
         lambda: settings.index_url or index_url(settings.url),
@@ -64,20 +71,31 @@ async def verify(
     )
     try:
         with opened(settings.home) as contents:
-            work = _Work(settings, catalog, upstream, Remake(contents), with_provenance)
-            slots = asyncio.Semaphore(AT_ONCE)
-
-            async def one(name: str) -> None:
-                async with slots:
-                    await work.project(name)
-                progress(work.report)
-
-            for batch in _batches(names or _stored(catalog)):
-                await asyncio.gather(*map(one, batch))
-            return work.report
+            work = _Work(settings, catalog, upstream, contents, with_provenance)
+            if names:
+                report = Report(total=len(names))
+                await work.all(names, report, None, progress)
+                return report
+            question = f"{settings.index_url} {settings.offline} {with_provenance}"
+            journal = Journal(settings.home, question)
+            if restart:
+                journal.end()
+            report = _begun(journal, catalog)
+            await work.all(_stored(catalog, report.last), report, journal, progress)
+            journal.end()
+            return report
     finally:
         await upstream.aclose()
         catalog.close()
+
+
+def _begun(journal: Journal, catalog: Catalog) -> Report:
+    report = Report(total=totals(catalog)["pages"])
+    before = journal.resume()
+    if before is not None:
+        report.add(before)
+        report.resumed = before.projects
+    return report
 
 
 class _Work:
@@ -86,12 +104,12 @@ class _Work:
         settings: Settings,
         catalog: Catalog,
         upstream: ConfiguredUpstream,
-        remake: Remake,
+        contents: Contents,
         with_provenance: bool,
     ) -> None:
         self._catalog = catalog
         self._archives = Archives(settings.home / ARCHIVES)
-        self._remake = remake
+        self._contents = contents
         self._files = upstream
         self._pages: PageSource = upstream
         self._offline = settings.offline
@@ -100,72 +118,103 @@ class _Work:
         if self._whole:
             scope = mirroring.LiveScope(settings.home, Worklist(catalog))
             self._pages = Selected(upstream, scope, catalog)
-        self.report = Report()
 
-    async def project(self, name: str) -> None:
-        """Compare one project, and add what differs to the report."""
-        record = self._catalog.record(name)
-        ours = stored_project(self._catalog, name)
-        asked = not self._offline and (record is None or record.source == DEFAULT_SOURCE)
-        theirs = None
-        if asked:
-            try:
-                theirs = (await self._pages.fetch(name)).project
-            except ProjectNotFound:
-                theirs = None
-            except DpipError as error:
-                asked = False
-                self.report.problems.append(f"{name}: upstream was not asked: {error.message}")
+    async def all(
+        self,
+        names: Iterable[str],
+        report: Report,
+        journal: Journal | None,
+        progress: Callable[[Report], object],
+    ) -> None:
+        """Compare projects, some at a time, and add what is found to the report."""
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def one(name: str) -> Batch:
+            async with slots:
+                return await self._project(name)
+
+        for batch in _batches(names):
+            done = Batch(last=batch[-1])
+            for found in await asyncio.gather(*map(one, batch)):
+                found.last = done.last
+                done.add(found)
+            report.add(done)
+            if journal is not None:
+                await asyncio.to_thread(journal.note, done)
+            progress(report)
+
+    async def _project(self, name: str) -> Batch:
+        """Compare one project."""
+        done, ours = Batch(), stored_project(self._catalog, name)
+        asked, theirs = await self._upstreams(name, done)
         if ours is None and theirs is None:
-            self.report.problems.append(f"{name}: neither stored here nor known upstream")
-            return
-        stored = await asyncio.to_thread(self._hashes, ours)
-        self.report.projects += 1
-        self.report.files += len(ours.files) if ours else 0
+            done.problems.append(f"{name}: neither stored here nor known upstream")
+            return done
+        stored = await asyncio.to_thread(self._hashes, ours, done)
+        done.projects += 1
+        done.files += len(ours.files) if ours else 0
         found = differences(name, ours, theirs, stored, asked=asked, whole=self._whole)
-        self.report.differences += found
+        done.differences += found
         if self._with_provenance and theirs is not None:
             for file in theirs.files:
-                await self._attested(file)
+                await self._attested(file, done)
+        return done
 
-    def _hashes(self, project: Project | None) -> dict[str, str]:
+    async def _upstreams(self, name: str, done: Batch) -> tuple[bool, Project | None]:
+        """Return whether upstream was asked, and its page of a project."""
+        record = self._catalog.record(name)
+        if self._offline or (record is not None and record.source != DEFAULT_SOURCE):
+            return False, None
+        try:
+            return True, (await self._pages.fetch(name)).project
+        except ProjectNotFound:
+            return True, None
+        except DpipError as error:
+            done.problems.append(f"{name}: upstream was not asked: {error.message}")
+            return False, None
+
+    def _hashes(self, project: Project | None, done: Batch) -> dict[str, str]:
         """Return the hashes of the bytes that are stored, by file name."""
         found: dict[str, str] = {}
         for file in project.files if project else ():
             if file.sha256 is None:
                 continue
             whole = self._archives.find(file.sha256, file.filename)
-            try:
-                whole = whole or self._remake.whole(file.sha256)
-            except DpipError as error:
-                self.report.problems.append(f"{file.filename}: {error.message}")
+            apart = None if whole is not None else self._contents.find(file.sha256)
             if whole is not None:
-                found[file.filename] = hash_of(whole.path)[0]
+                found[file.filename], size = hash_of(whole.path)
+                done.size += size
+            elif apart is not None and apart.recipe is not None:
+                try:
+                    found[file.filename] = hash_of_rebuilt(self._contents, apart.recipe)
+                    done.size += apart.size
+                except IpfsError as error:
+                    done.problems.append(f"{file.filename}: cannot be made again: {error}")
         return found
 
-    async def _attested(self, file: File) -> None:
+    async def _attested(self, file: File, done: Batch) -> None:
         if file.provenance is None or file.sha256 is None:
             return
         try:
             body = await self._files.read(file.provenance, LARGEST_PROVENANCE)
         except DpipError as error:
-            self.report.problems.append(f"{file.filename}: no provenance: {error.message}")
+            done.problems.append(f"{file.filename}: no provenance: {error.message}")
             return
-        self.report.attested[file.filename] = provenance.check(body, file.filename, file.sha256)
+        done.attested[file.filename] = provenance.check(body, file.filename, file.sha256)
 
 
-def _stored(catalog: Catalog) -> Iterator[str]:
-    last = ""
+def _stored(catalog: Catalog, last: str) -> Iterator[str]:
     while rows := catalog.page_names(after=last):
         yield from (name for name, _, _ in rows)
         last = rows[-1][0]
 
 
-def _batches(names: Sequence[str] | Iterator[str]) -> Iterator[list[str]]:
+def _batches(names: Iterable[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     for name in names:
         batch.append(name)
-        if len(batch) == 10 * AT_ONCE:
+        if len(batch) == BATCH:
             yield batch
             batch = []
-    yield batch
+    if batch:
+        yield batch

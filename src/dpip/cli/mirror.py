@@ -15,6 +15,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from dpip import settings
+from dpip.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -220,6 +221,8 @@ def _verify(config: Settings, args: argparse.Namespace) -> int:
     from dpip.mirror.totals import totals
     from dpip.mirror.verify import Depth, Verifier
 
+    if args.sample is not None and not 0 < args.sample <= 100:
+        raise UsageError("--sample takes a percentage over 0 and up to 100")
     depth = Depth.QUICK if args.quick else Depth.SAMPLED if args.sample else Depth.FULL
     progress = Progress("verifying")
     catalog = Catalog(config.home / "catalog.sqlite3")

@@ -1,7 +1,9 @@
 """`dpip verify [NAME…]`: store against index against upstream.
 
 Tells what is missing, extra, different or yanked since, each with the file and the hashes that
-index, upstream and store have for it. The exit code is 1 if there is any.
+index, upstream and store have for it. The exit code is 1 if there is any, and 9 if there is
+none but something could not be compared. A run over all projects that was stopped goes on where
+it stopped.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from dpip.mirror.differences import Difference
 
 
+UNCOMPARED = 9
+"""Exit code where nothing differs, but not all could be compared."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="projects (default: all stored)")
@@ -28,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--provenance", action="store_true", help="read the files' attestations too (PEP 740)"
     )
+    parser.add_argument("--restart", action="store_true", help="do not go on where a run stopped")
     parser.add_argument("--json", action="store_true", help="speak JSON")
 
 
@@ -50,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
                 config,
                 [normalize(name) for name in args.names],
                 with_provenance=args.provenance,
-                progress=lambda state: progress.show(len(args.names), state.projects),
+                restart=args.restart,
+                progress=lambda state: progress.show(state.total, state.projects),
             )
         )
     finally:
@@ -59,8 +67,9 @@ def run(args: argparse.Namespace) -> int:
         sys.stderr.write(f"warning: {problem}\n")
     answer = asdict(report) | ({"provenance_unchecked": UNCHECKED} if args.provenance else {})
     say(answer, *_lines(report, args.provenance, UNCHECKED), as_json=args.json)
-    attested = any(one.problems for one in report.attested.values())
-    return 1 if report.differences or report.problems or attested else 0
+    if report.differences or any(one.problems for one in report.attested.values()):
+        return 1
+    return UNCOMPARED if report.problems else 0
 
 
 def _lines(report: Report, with_provenance: bool, unchecked: str) -> list[str]:
@@ -70,7 +79,9 @@ def _lines(report: Report, with_provenance: bool, unchecked: str) -> list[str]:
             said = "; ".join(one.problems) or f"names this file ({', '.join(one.publishers)})"
             lines.append(f"provenance: {filename}: {said}")
         lines.append(f"note: {unchecked}")
-    counted = f"{report.projects} projects, {report.files} files"
+    if report.resumed:
+        lines.append(f"went on after {report.resumed} projects of a run that was stopped")
+    counted = f"{report.projects} projects, {report.files} files, {report.size / 1e6:,.1f} MB"
     lines.append(f"{counted}: {len(report.differences) or 'no'} differences")
     return lines
 

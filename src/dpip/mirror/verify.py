@@ -146,16 +146,15 @@ class Verifier:
             yield from self._rebuild(record, apart.recipe, state)
 
     def _rebuild(self, record: ArchiveRecord, recipe: CID, state: Verified) -> Iterator[Wrong]:
-        digest = hashlib.sha256()
         try:
-            rebuild(self._contents.store.get, recipe, digest.update)
+            found = hash_of_rebuilt(self._contents, recipe)
         except IpfsError as error:
             yield Wrong("unmakeable", record.filename, record.sha256, detail=str(error))
             return
         state.rebuilt += 1
         state.size += record.size
-        if digest.hexdigest() != record.sha256:
-            yield Wrong("different", record.filename, record.sha256, digest.hexdigest(), "rebuilt")
+        if found != record.sha256:
+            yield Wrong("different", record.filename, record.sha256, found, "rebuilt")
 
     def _noted(self) -> Verified | None:
         noted = self._worklist.mark(MARK)
@@ -177,3 +176,10 @@ def hash_of(path: Path) -> tuple[str, int]:
             digest.update(data)
             size += len(data)
     return digest.hexdigest(), size
+
+
+def hash_of_rebuilt(contents: Contents, recipe: CID) -> str:
+    """Return the SHA-256 of what a recipe makes, without keeping it. Raises IpfsError."""
+    digest = hashlib.sha256()
+    rebuild(contents.store.get, recipe, digest.update)
+    return digest.hexdigest()
