@@ -59,6 +59,8 @@ class Settings:
     """Private networks in which peers may be called, such as 10.0.0.0/8, separated by commas."""
     trusted_nodes: tuple[str, ...] = ()
     """Nodes whose word on public projects counts: node RIDs or their key hashes, by commas."""
+    trusted_root: str = ""
+    """File with the authorities and logs by which attestations are checked (sigstore's form)."""
     page_max_age: float = 300.0
     """How long a cached project page is served before it is revalidated."""
     upstream_timeout: float = 30.0

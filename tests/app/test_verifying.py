@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.app.nodes import dpip
+from tests.simple.attesting import Maker
 from tests.simple.fixture_index import FixtureIndex, wheel
 
 from dpip.app import verifying
@@ -143,3 +144,29 @@ def test_a_sample_is_a_percentage(tmp_path: Path, percent: str) -> None:
     done = dpip("mirror", "verify", "--sample", percent, "--home", str(tmp_path))
     assert done.returncode == 2
     assert "percentage" in done.stderr
+
+
+def test_attestations_are_checked_by_a_trusted_root(tmp_path: Path) -> None:
+    archive = wheel("demo", "1.0")
+    maker = Maker(filename=archive.filename, sha256=archive.sha256)
+    root = tmp_path / "root.json"
+    root.write_bytes(maker.trusted_root())
+    with FixtureIndex() as index:
+        index.add("demo", archive)
+        index.provenance[archive.filename] = maker.provenance()
+        dpip("mirror", "init", "--home", str(tmp_path), "--index-url", index.url)
+        assert dpip("mirror", "sync", "--home", str(tmp_path)).returncode == 0
+        words = ("verify", "--home", str(tmp_path), "--provenance", "demo")
+        without = dpip(*words)
+        assert without.returncode == 0, without.stdout
+        assert "statement, signature, identity checked; not log, certificate" in without.stdout
+        rooted = dpip(*words, DPIP_TRUSTED_ROOT=str(root))
+        assert rooted.returncode == 0, rooted.stdout
+        assert "identity, log, certificate checked" in rooted.stdout
+        root.write_bytes(Maker().trusted_root())
+        foreign = dpip(*words, DPIP_TRUSTED_ROOT=str(root))
+        assert foreign.returncode == 1
+        assert "no log of the trusted root" in foreign.stdout
+        root.write_bytes(b"{}")
+        broken = dpip(*words, DPIP_TRUSTED_ROOT=str(root))
+        assert (broken.returncode, "Traceback" in broken.stderr) == (2, False)

@@ -181,6 +181,8 @@ class FixtureIndex:
     projects: dict[str, list[Archive]] = field(default_factory=dict)
     status: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     requests: list[Seen] = field(default_factory=list)
+    provenance: dict[str, bytes] = field(default_factory=dict)
+    """Provenance objects (PEP 740) by file name."""
 
     def add(self, name: str, *archives: Archive) -> None:
         """Release files of a project (or create it without files)."""
@@ -263,6 +265,8 @@ class FixtureIndex:
             "requires-python": archive.requires_python,
             "yanked": False if archive.yanked is None else archive.yanked or True,
         }
+        if archive.filename in self.provenance:
+            row["provenance"] = f"{self.origin}/integrity/{archive.filename}"
         if self.switches.sizes:
             row["size"] = len(archive.content)
         if self.switches.upload_times:
@@ -338,6 +342,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(200, *fixture.root())
         if path.startswith("/simple/"):
             return self._page(path.split("/")[2])
+        if path.startswith("/integrity/"):
+            found = fixture.provenance[path.rpartition("/")[2]]
+            return self._send(200, "application/vnd.pypi.integrity.v1+json", found)
         return self._file(path.rpartition("/")[2])
 
     def _authorized(self, expected: tuple[str, str]) -> bool:

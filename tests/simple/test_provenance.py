@@ -30,16 +30,20 @@ def provenance(name: str = "f.whl", sha256: str = SHA, subjects: int = 1) -> byt
     return json.dumps({"version": 1, "attestation_bundles": bundles}).encode()
 
 
-def test_an_attestation_of_this_file() -> None:
+def test_an_attestation_of_this_file_that_nobody_signed() -> None:
     found = check(provenance(), "f.whl", SHA)
-    assert (found.attestations, found.publishers, found.problems) == (1, ("GitHub acme/thing",), ())
+    assert (found.attestations, found.publishers) == (1, ("GitHub acme/thing",))
+    assert found.checked == ("statement",)
+    assert found.problems
 
 
 @pytest.mark.parametrize(
     "changes", [{"name": "g.whl"}, {"sha256": "b" * 64}, {"subjects": 0}, {"subjects": 2}]
 )
 def test_an_attestation_of_something_else(changes: dict[str, Any]) -> None:
-    assert check(provenance(**changes), "f.whl", SHA).problems
+    found = check(provenance(**changes), "f.whl", SHA)
+    assert found.problems
+    assert found.checked == ()
 
 
 def test_nothing_attested_is_a_problem() -> None:

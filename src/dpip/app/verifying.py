@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dpip.app import mirroring
 from dpip.app.configured import ConfiguredUpstream
 from dpip.app.pip_settings import index_url
 from dpip.app.verify_journal import Batch, Journal
-from dpip.errors import DpipError
+from dpip.errors import DpipError, UsageError
 from dpip.ipfs.errors import IpfsError
 from dpip.mirror.archives import Archives
 from dpip.mirror.catalog import Catalog
@@ -23,6 +24,8 @@ from dpip.mirror.verify import hash_of, hash_of_rebuilt
 from dpip.mirror.worklist import Worklist
 from dpip.settings import MIRROR_NAME
 from dpip.simple import provenance
+from dpip.simple.attested import roots
+from dpip.simple.attested.model import Malformed
 from dpip.simple.repository import ProjectNotFound
 from dpip.simple.routing import DEFAULT_SOURCE
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from dpip.ipfs.disk.archives import Archives as Contents
     from dpip.mirror.source import PageSource
     from dpip.settings import Settings
+    from dpip.simple.attested.roots import Roots
     from dpip.simple.model import File, Project
 
 AT_ONCE = 6
@@ -89,6 +93,19 @@ async def verify(
         catalog.close()
 
 
+def trusted_root(path: str) -> Roots | None:
+    """Return whom to believe about attestations, None where the user names nobody.
+
+    Raises UsageError for a file that cannot be read, or is none.
+    """
+    if not path:
+        return None
+    try:
+        return roots.read(Path(path).expanduser().read_bytes())
+    except (OSError, Malformed) as error:
+        raise UsageError(f"trusted_root: {path}: {error}") from None
+
+
 def _begun(journal: Journal, catalog: Catalog) -> Report:
     report = Report(total=totals(catalog)["pages"])
     before = journal.resume()
@@ -115,6 +132,7 @@ class _Work:
         self._offline = settings.offline
         self._whole = (settings.home / MIRROR_NAME).is_file()
         self._with_provenance = with_provenance
+        self._roots = trusted_root(settings.trusted_root) if with_provenance else None
         if self._whole:
             scope = mirroring.LiveScope(settings.home, Worklist(catalog))
             self._pages = Selected(upstream, scope, catalog)
@@ -200,7 +218,9 @@ class _Work:
         except DpipError as error:
             done.problems.append(f"{file.filename}: no provenance: {error.message}")
             return
-        done.attested[file.filename] = provenance.check(body, file.filename, file.sha256)
+        done.attested[file.filename] = provenance.check(
+            body, file.filename, file.sha256, self._roots
+        )
 
 
 def _stored(catalog: Catalog, last: str) -> Iterator[str]:

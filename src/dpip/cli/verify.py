@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from dpip.app.verifying import Report
     from dpip.mirror.differences import Difference
+    from dpip.simple.provenance import Attested
 
 
 UNCOMPARED = 9
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index-url", help="the upstream (default: the configured one)")
     parser.add_argument("--offline", action="store_true", default=None, help="ask no upstream")
     parser.add_argument(
-        "--provenance", action="store_true", help="read the files' attestations too (PEP 740)"
+        "--provenance", action="store_true", help="check the files' attestations too (PEP 740)"
     )
     parser.add_argument("--restart", action="store_true", help="do not go on where a run stopped")
     parser.add_argument("--json", action="store_true", help="speak JSON")
@@ -76,14 +77,21 @@ def _lines(report: Report, with_provenance: bool, unchecked: str) -> list[str]:
     lines = [_line(one) for one in report.differences]
     if with_provenance:
         for filename, one in report.attested.items():
-            said = "; ".join(one.problems) or f"names this file ({', '.join(one.publishers)})"
-            lines.append(f"provenance: {filename}: {said}")
+            lines.append(f"provenance: {filename}: {_attested(one)}")
         lines.append(f"note: {unchecked}")
     if report.resumed:
         lines.append(f"went on after {report.resumed} projects of a run that was stopped")
     counted = f"{report.projects} projects, {report.files} files, {report.size / 1e6:,.1f} MB"
     lines.append(f"{counted}: {len(report.differences) or 'no'} differences")
     return lines
+
+
+def _attested(one: Attested) -> str:
+    from dpip.simple.provenance import STEPS
+
+    left = ", ".join(step for step in STEPS if step not in one.checked)
+    good = f"{', '.join(one.publishers)}: {', '.join(one.checked) or 'nothing'} checked"
+    return "; ".join((*one.problems, good, *([f"not {left}"] if left else [])))
 
 
 def _line(one: Difference) -> str:
