@@ -84,7 +84,9 @@ def test_restart_and_another_question_begin_anew(tmp_path: Path) -> None:
     assert journal.resume() is None
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(batches=st.integers(1, 6), cut=st.integers(0, 400))
 def test_a_journal_cut_anywhere_keeps_whole_lines(tmp_path: Path, batches: int, cut: int) -> None:
     journal = Journal(tmp_path, "question")

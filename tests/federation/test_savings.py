@@ -23,7 +23,7 @@ def test_each_byte_is_counted_once() -> None:
     assert (savings.total.files, savings.total.size) == (5, 1900)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(0, 2**60), min_size=9, max_size=9))
 def test_totals_come_back(numbers: list[int]) -> None:
     totals = Totals(*numbers)

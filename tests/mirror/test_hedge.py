@@ -50,7 +50,7 @@ def test_a_file_of_unknown_size_is_only_given_up_for_silence() -> None:
         assert not watched.is_poor(progress, tick * 0.4)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.integers(1, 10**9),
     st.floats(1.0, 1e9),

@@ -257,7 +257,9 @@ def test_a_full_disk_is_named(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -
     asyncio.run(story())
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.binary(max_size=300_000), cut=st.integers(1, 100_000), ranges=st.booleans())
 def test_any_bytes_over_any_line_arrive_whole(
     mirror: Mirror, data: bytes, cut: int, ranges: bool

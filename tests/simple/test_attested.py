@@ -162,7 +162,7 @@ def test_a_trusted_root_that_is_none(text: bytes) -> None:
         roots.read(text)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(size=st.integers(1, 70), data=st.data())
 def test_proofs_of_inclusion(size: int, data: st.DataObject) -> None:
     leaves = [leaf(b"%d" % number) for number in range(size)]
@@ -176,7 +176,7 @@ def test_proofs_of_inclusion(size: int, data: st.DataObject) -> None:
         root_of(leaves[index], size, size, beside)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(max_size=8),
