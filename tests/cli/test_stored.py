@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from tests.ipfs.archive import made
 from dpip.cli import stored
 from dpip.cli.main import main
 from dpip.ipfs.disk.archives import Archive
+from dpip.mirror.catalog import ArchiveRecord, Catalog, FileRecord, PageRecord
 from dpip.mirror.store import opened
+from dpip.mirror.tombstones import Reason
+from dpip.simple.repository import StoredPage
 
 NAME = "demo-1.0-py3-none-any.whl"
 
@@ -80,6 +84,62 @@ def test_gc_keeps_the_size_limit_and_first_says_what_would_go(
     with opened(home()) as archives:
         assert list(archives.listing()) == []
     assert answer(capsys, "fsck")["findings"] == []
+
+
+def listed(archive: Archive, name: str) -> tuple[PageRecord, StoredPage, list[FileRecord]]:
+    """Return a project's page that lists the archive."""
+    file = FileRecord(archive.sha256, NAME, name, "https://x.invalid/" + NAME, archive.sha256)
+    page = StoredPage(name, b"", b"", b"", b"", '"1"')
+    return PageRecord(name, 1.0), page, [file]
+
+
+@pytest.mark.parametrize(
+    ("reason", "words", "goes"),
+    [
+        (Reason.FILTERED, (), True),
+        (Reason.DELETED, (), False),
+        (Reason.DELETED, ("--deleted",), True),
+        (Reason.QUARANTINED, ("--deleted",), False),
+    ],
+)
+def test_gc_lets_go_of_what_a_mirror_left_out(
+    archive: Archive,
+    capsys: pytest.CaptureFixture[str],
+    reason: Reason,
+    words: tuple[str, ...],
+    goes: bool,
+) -> None:
+    now = ("--grace", "-60")
+    with closing(Catalog(home() / "catalog.sqlite3")) as catalog:
+        catalog.put_page(*listed(archive, "demo")).result()
+        catalog.put_archive(
+            ArchiveRecord(archive.sha256, NAME, archive.size, None, "x", 1.0)
+        ).result()
+        assert answer(capsys, "gc", "--deleted", *now)["archives"] == 0, "it is listed"
+        catalog.put_record(PageRecord("demo", 2.0, absent=True), reason=reason).result()
+        catalog.put_page(*listed(archive, "other")).result()
+        assert answer(capsys, "gc", "--deleted", *now)["archives"] == 0, "another page lists it"
+        catalog.put_record(PageRecord("other", 3.0, absent=True), reason=reason).result()
+        assert answer(capsys, "gc", *words)["archives"] == 0, "it was used just now"
+        assert answer(capsys, "gc", "--dry-run", *words, *now)["archives"] == int(goes)
+        assert answer(capsys, "gc", *words, *now)["archives"] == int(goes)
+        assert (catalog.archive(archive.sha256) is None) is goes
+    with opened(home()) as archives:
+        assert (archives.find(archive.sha256) is None) is goes
+    assert answer(capsys, "fsck")["findings"] == []
+
+
+def test_gc_keeps_what_a_mirror_left_out_and_a_person_pinned(
+    archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(Catalog(home() / "catalog.sqlite3")) as catalog:
+        catalog.put_page(*listed(archive, "demo")).result()
+        absent = PageRecord("demo", 2.0, absent=True)
+        catalog.put_record(absent, reason=Reason.FILTERED).result()
+    answer(capsys, "pin", "add", NAME)
+    assert answer(capsys, "gc", "--grace", "-60")["archives"] == 0
+    answer(capsys, "pin", "rm", NAME)
+    assert answer(capsys, "gc", "--grace", "-60")["archives"] == 1
 
 
 def test_what_a_person_pinned_outlives_the_cache(

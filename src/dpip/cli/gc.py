@@ -9,7 +9,9 @@ from dpip import settings
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
+    from dpip.ipfs.cid import CID
     from dpip.ipfs.disk.archives import Archives
     from dpip.mirror.store import Limit
 
@@ -21,6 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache",
         action="store_true",
         help="also drop archives that the node keeps only because it once fetched them",
+    )
+    parser.add_argument(
+        "--deleted",
+        action="store_true",
+        help="also drop archives that upstream deleted, which lock files may still name",
     )
     parser.add_argument(
         "--grace",
@@ -44,7 +51,14 @@ def run(args: argparse.Namespace) -> int:
     grace = GRACE if args.grace is None else args.grace
     with opened(config.home) as archives, limit_of(config.home, config.store_size) as room:
         ignored = frozenset({PIN}) if args.cache else frozenset[str]()
-        done = collect(archives, grace=grace, dry_run=args.dry_run, ignored=ignored)
+        done = collect(
+            archives,
+            grace=grace,
+            dry_run=args.dry_run,
+            ignored=ignored,
+            released=_released(config.home, archives, room, deleted=args.deleted, grace=grace),
+            forget=room.forget,
+        )
         answer = asdict(done) | {"dry_run": args.dry_run, "freed": 0}
         if not args.dry_run:
             answer["freed"] = hot.trim(archives, config.hot_size).freed
@@ -63,6 +77,26 @@ def run(args: argparse.Namespace) -> int:
         as_json=args.json,
     )
     return 0
+
+
+def _released(
+    home: Path, archives: Archives, room: Limit, *, deleted: bool, grace: float
+) -> set[tuple[CID, str]]:
+    """Return the automatic pins of archives that a mirror's rules left out, or upstream deleted."""
+    import time
+    from contextlib import closing
+
+    from dpip.ipfs.disk.archives import PIN
+    from dpip.mirror.catalog import Catalog
+    from dpip.mirror.tombstones import Reason, gone
+
+    if not (home / "catalog.sqlite3").exists():
+        return set()
+    reasons = {Reason.FILTERED, *([Reason.DELETED] if deleted else [])}
+    with closing(Catalog(home / "catalog.sqlite3")) as catalog:
+        hashes = gone(catalog, reasons, time.time() - grace) - room.private
+    found = filter(None, map(archives.find, hashes))
+    return {(archive.root, PIN) for archive in found}
 
 
 def _enforce(archives: Archives, room: Limit, grace: float) -> int:

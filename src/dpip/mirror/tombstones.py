@@ -91,6 +91,23 @@ def settle(
     )
 
 
+def gone(catalog: Rows, reasons: Iterable[Reason], before: float) -> set[str]:
+    """Return the hashes of files that went for these reasons, and that no page lists now.
+
+    Only those that went before `before`, in seconds since the epoch.
+    """
+    wanted = list(reasons)
+    rows = catalog.read(
+        "SELECT DISTINCT coalesce(was.sha256, was.key) AS hash FROM tombstones AS gone"
+        " JOIN files AS was ON was.key = gone.key AND was.filename = gone.filename"
+        f" WHERE gone.since < ? AND gone.reason IN ({','.join('?' * len(wanted))})"
+        " AND NOT EXISTS (SELECT 1 FROM files WHERE files.key IN (hash, gone.key) AND listed)",
+        before,
+        *wanted,
+    )
+    return {row[0] for row in rows}
+
+
 def of_project(catalog: Rows, project: str) -> list[Tombstone]:
     """Return what is known of a project's files that are gone, or yanked."""
     rows = catalog.read(

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .mark import Marks
-from .store import forget
+from .store import forget as forget_block
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Iterator
 
+    from ..cid import CID
     from .archives import Archive, Archives
 
 GRACE = 3600.0
@@ -47,11 +48,15 @@ def collect(
     grace: float = GRACE,
     dry_run: bool = False,
     ignored: frozenset[str] = frozenset(),
+    released: Collection[tuple[CID, str]] = (),
     settled: Collection[bytes] = (),
     settled_grace: float = GRACE,
+    forget: Callable[[str], None] = lambda _: None,
 ) -> Collected:
-    """Remove every block and archive that no pin reaches; pins named in `ignored` do not count.
+    """Remove every block and archive that no pin reaches.
 
+    Pins named in `ignored` do not count, nor those whose (root, name) is in `released`.
+    `forget` is told of each archive's sha256 before it goes, while nobody else can write.
     For the multihashes in `settled`, which are known to be no part of something that is still
     to be pinned, `settled_grace` is in place of `grace`.
 
@@ -65,12 +70,12 @@ def collect(
     def is_young(multihash: bytes, touched: int) -> bool:
         return touched > (sooner if multihash in settled else before)
 
-    marks = Marks(store, ignored)
+    marks = Marks(store, ignored, released)
     marks.update()
     for archive in _unreached(archives, marks, before):
         result.archives += 1
         if not dry_run:
-            _remove(archives, archive.sha256, marks)
+            _remove(archives, archive.sha256, marks, forget)
     last: bytes | None = b""
     while last is not None:
         with store.index.write() as db:
@@ -91,10 +96,13 @@ def _unreached(archives: Archives, marks: Marks, before: int) -> Iterator[Archiv
             yield archive
 
 
-def _remove(archives: Archives, sha256: str, marks: Marks) -> None:
+def _remove(archives: Archives, sha256: str, marks: Marks, forget: Callable[[str], None]) -> None:
     def agreed(archive: Archive) -> bool:
         marks.update()
-        return archive.root.multihash not in marks.seen
+        if archive.root.multihash in marks.seen:
+            return False
+        forget(archive.sha256)
+        return True
 
     archives.remove(sha256, agreed=agreed)
 
@@ -123,5 +131,5 @@ def _step(
             result.blocks += 1
             result.size += size
             if not dry_run:
-                forget(db, multihash)
+                forget_block(db, multihash)
     return rows[-1][0] if rows else None

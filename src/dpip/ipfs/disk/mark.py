@@ -9,6 +9,8 @@ from ..dag import children
 from ..errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .index import Index
     from .store import DiskBlockstore
 
@@ -16,10 +18,19 @@ NODES = frozenset({DAG_PB, DAG_CBOR})
 
 
 class Marks:
-    """The set of reached multihashes; grows with the pins, never shrinks."""
+    """The set of reached multihashes; grows with the pins, never shrinks.
 
-    def __init__(self, store: DiskBlockstore, ignored: frozenset[str] = frozenset()) -> None:
+    Pins of a name in `ignored` do not count, nor do those whose (root, name) is in `released`.
+    """
+
+    def __init__(
+        self,
+        store: DiskBlockstore,
+        ignored: frozenset[str] = frozenset(),
+        released: Collection[tuple[CID, str]] = (),
+    ) -> None:
         self._store, self._ignored = store, ignored
+        self._released = {(root.raw, name) for root, name in released}
         self._changes = -1
         self._pinned: set[bytes] = set()
         self.seen: set[bytes] = set()
@@ -36,9 +47,10 @@ class Marks:
         if now == self._changes:
             return
         for raw, name in index.read("SELECT cid, name FROM pins").fetchall():
-            if raw not in self._pinned and name not in self._ignored:
-                self._pinned.add(raw)
-                self.keep(CID(raw))
+            if raw in self._pinned or name in self._ignored or (raw, name) in self._released:
+                continue
+            self._pinned.add(raw)
+            self.keep(CID(raw))
         self._changes = now
 
     def keep(self, root: CID) -> list[bytes]:
