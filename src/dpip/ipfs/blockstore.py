@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from .errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from .cid import CID
@@ -83,6 +83,15 @@ class Located(Protocol):
 
     def location(self, cid: CID) -> Location | None:
         """Return where the bytes lie, or None if the block is absent or stored otherwise."""
+        ...
+
+
+@runtime_checkable
+class SizedAtOnce(Protocol):
+    """A blockstore that tells the sizes of many blocks faster than one by one."""
+
+    def sizes(self, cids: Sequence[CID]) -> list[int]:
+        """Return their lengths in bytes; raises NotFound if one is not here."""
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import dagpb, hamt, unixfs, varint
-from .blockstore import Block
+from .blockstore import Block, SizedAtOnce
 from .dagpb import Link, Node
 from .errors import InvalidBlock, InvalidPath
 from .hamt import Shard
@@ -13,7 +13,7 @@ from .profiles import UNIXFS_V1_2025, Profile
 from .unixfs import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .blockstore import Blockstore
     from .cid import CID
@@ -110,11 +110,16 @@ class Directory:
         """Say whether a sharded directory is still too large to be plain."""
         if self._profile.hamt_size_rule != "links":
             total = 0.0
-            for least in shard.least(self._store.size):
+            for least in shard.least(self._sizes):
                 total += least
                 if total > self._profile.hamt_threshold:
                     return True
         return self._exceeds(shard.lengths(self._store.get))
+
+    def _sizes(self, cids: Sequence[CID]) -> list[int]:
+        if isinstance(self._store, SizedAtOnce):
+            return self._store.sizes(cids)
+        return [self._store.size(cid) for cid in cids]
 
     def _exceeds(self, lengths: Iterable[tuple[int, int, int]]) -> bool:
         """Say whether a plain directory of such links is too large; stops as soon as it is."""

@@ -26,7 +26,7 @@ except ImportError:  # built without a compiler
     from .rolling import murmur3  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .blockstore import Block
 
@@ -36,6 +36,8 @@ HASH_BITS = 64
 MAX_FANOUT = 1024
 SHARD_DATA = 50
 """Bytes of a shard 256 wide that are not links, at the most."""
+ASKED = 64
+"""Sizes of shards that are asked for at a time."""
 
 
 def width(entry: unixfs.Entry) -> int:
@@ -146,16 +148,20 @@ class Shard:
             else:
                 yield from entries(load, load(child.cid))
 
-    def least(self, size: Callable[[CID], int]) -> Iterator[float]:
+    def least(self, sizes: Callable[[Sequence[CID]], list[int]]) -> Iterator[float]:
         """Yield lower bounds of how long the links in a plain directory would be, in bytes.
 
-        One for each stored shard below this one, from nothing but its size. An entry's link
+        One for each stored shard below this one, from nothing but its size. They are asked
+        for some dozens at a time. An entry's link
         has at least 13 bytes, and in a shard two digits more; a link to a shard has at most
         55 bytes, and two entries or more below it. So two fifths are there at the least.
         """
-        for child in self.slots.values():
-            if isinstance(child, Link) and not child.name:
-                yield 0.4 * (size(child.cid) - SHARD_DATA)
+        stored = [
+            child.cid for child in self.slots.values() if isinstance(child, Link) and not child.name
+        ]
+        for at in range(0, len(stored), ASKED):
+            for size in sizes(stored[at : at + ASKED]):
+                yield 0.4 * (size - SHARD_DATA)
 
     def lengths(self, get: Callable[[CID], bytes]) -> Iterator[tuple[int, int, int]]:
         """Yield the lengths of name, CID and Tsize of every entry, the shallowest first.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .mark import Marks
-from .store import forget as forget_block
+from .store_rows import forget as forget_block
 
 if TYPE_CHECKING:
     import sqlite3

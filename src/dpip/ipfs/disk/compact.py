@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import Damaged, HashMismatch
 from . import frames
-from .store import groups, record
+from .store import groups
+from .store_rows import record
 
 if TYPE_CHECKING:
     import sqlite3

@@ -86,7 +86,7 @@ def decode_lengths(fixed: bytes) -> tuple[int, int, int]:
 def decode_header(fixed: bytes, header: bytes) -> Frame:
     """Return what a frame holds. Raises Damaged."""
     length, payload, crc = decode_lengths(fixed)
-    if len(header) != length or zlib.crc32(header) != crc:
+    if not header or len(header) != length or zlib.crc32(header) != crc:
         raise Damaged("a frame's header is damaged")
     cids, sizes, at = [], [], 1
     try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..dag import children
 from ..errors import IpfsError, NotFound
 from . import frames
-from .store import forget
+from .store_rows import forget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -67,12 +67,17 @@ class Index:
             return db.execute(statement, values)
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """Run a write transaction; the only one of all processes. Commits unless it raises."""
+    def write(self, *, sync: bool = True) -> Iterator[sqlite3.Connection]:
+        """Run a write transaction; the only one of all processes. Commits unless it raises.
+
+        Without `sync` a power cut may undo it, and with it all that were not synced after;
+        the next one that is synced makes these durable, too.
+        """
         with self._writing, mapped(self._path):
             if self._writer.in_transaction:
                 yield self._writer
                 return
+            self._writer.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -80,6 +85,13 @@ class Index:
                 self._writer.execute("ROLLBACK")
                 raise
             self._writer.execute("COMMIT")
+
+    def sync(self) -> None:
+        """Make all that was committed durable."""
+        with self.write() as db:
+            # A transaction that changes nothing writes nothing, and so syncs nothing.
+            (count,) = db.execute("SELECT changes FROM pinned").fetchone()
+            db.execute("UPDATE pinned SET changes = ?", (count,))
 
     def shrink(self) -> None:
         """Give back the room of deleted rows; writers wait meanwhile, readers do not."""

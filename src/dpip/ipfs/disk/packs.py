@@ -70,6 +70,13 @@ class Packs:
         db.execute("UPDATE packs SET size = ? WHERE id = ?", (at, pack))
         return places
 
+    def size(self, pack: int) -> int:
+        """Return how long a pack file is, in bytes; 0 if there is none."""
+        try:
+            return self.path(pack).stat().st_size
+        except OSError:
+            return 0
+
     def read(self, pack: int, at: int, length: int) -> bytes:
         """Return bytes of a pack. Raises FileNotFoundError if it has been dropped."""
         with self._lock:

@@ -17,7 +17,7 @@ from . import frames
 from .archives import record, record_leaves, view
 from .journal import Added, Line, Pinned, Removed, Unpinned
 from .store import DiskBlockstore
-from .store import record as record_frame
+from .store_rows import record as record_frame
 
 if TYPE_CHECKING:
     import sqlite3

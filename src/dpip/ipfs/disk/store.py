@@ -6,7 +6,8 @@
     whole/ab/<sha256> whole archives; their published leaves are slices of them
 
 A write appends frames to a pack, syncs it, and then commits to the index: at any instant
-the index speaks only of bytes that are on the disk.
+the index speaks only of bytes that are on the disk. That commit alone does not wait for the
+disk; `tail` says why nothing is lost by it.
 """
 
 from __future__ import annotations
@@ -19,17 +20,15 @@ from typing import TYPE_CHECKING
 from ..blockstore import Block, Location
 from ..cid import CID, RAW, verify
 from ..errors import Damaged, HashMismatch, NotFound
-from . import frames
+from . import frames, tail
 from .index import Index, mapped
 from .journal import Journal
 from .packs import PACK, Packs
+from .store_rows import forget, record, touch
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
-
-    from .frames import Frame
 
 BATCH = 8 * 2**20
 """Bytes of blocks that are collected before a write transaction begins."""
@@ -67,8 +66,11 @@ class DiskBlockstore:
         self._cache: OrderedDict[int, bytes] = OrderedDict()
         self._cached = 0
         self._lock = threading.Lock()
-        if not keep_strays and self.stray_packs():
-            self.drop_strays()
+        if not keep_strays:
+            if self.stray_packs():
+                self.drop_strays()
+            if tail.is_longer(self.index, self.packs):
+                tail.take_up(self.index, self.packs, int(self.clock()))
 
     def stray_packs(self) -> set[int]:
         """Return the pack files that the index does not know."""
@@ -145,13 +147,30 @@ class DiskBlockstore:
 
     def write(self, blocks: Sequence[Block]) -> None:
         """Write blocks in one transaction, those that are new."""
-        with self.index.write() as db:
+        with self.index.write(sync=False) as db:
             now = int(self.clock())
-            new = [block for block in blocks if not _touch(db, block, now)]
+            new = [block for block in blocks if not touch(db, block, now)]
             grouped = list(groups({block.cid.multihash: block for block in new}.values()))
             encoded = [frames.encode(group) for group in grouped]
-            for frame, place in zip(encoded, self.packs.append(db, encoded), strict=True):
+            places = self.packs.append(db, encoded)
+            for frame, place in zip(encoded, places, strict=True):
                 record(db, place, frames.decode(frame), now)
+        if places and places[0][1] == 0:
+            # That a new pack counts at all must survive a power cut.
+            self.index.sync()
+
+    def sizes(self, cids: Sequence[CID]) -> list[int]:
+        """Return the lengths of many blocks at once, in bytes, or raise NotFound."""
+        found: dict[bytes, int] = {}
+        for at in range(0, len(cids), 500):
+            some = [cid.multihash for cid in cids[at : at + 500]]
+            marks = ",".join("?" * len(some))
+            rows = self.index.read(f"SELECT hash, size FROM blocks WHERE hash IN ({marks})", *some)
+            found.update(rows.fetchall())
+        try:
+            return [found[cid.multihash] for cid in cids]
+        except KeyError:
+            raise NotFound("a block is not here") from None
 
     def _find(self, cid: CID) -> tuple[int, int, int]:
         """Return frame, start in it and size."""
@@ -231,22 +250,6 @@ class Batch:
             self._store.write(blocks)
 
 
-def record(db: sqlite3.Connection, place: tuple[int, int], frame: Frame, now: int) -> None:
-    """Write a frame that lies at `place` (pack, offset) and its blocks into the index."""
-    pack, at = place
-    made = db.execute(
-        "INSERT INTO frames (pack, at, length, data_at, plain, zstd, live, wanted, touched)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (pack, at, frame.length, frame.data_at, frame.plain_size, frame.compressed,
-         len(frame.cids), frame.plain_size, now),
-    )  # fmt: skip
-    start, rows = 0, []
-    for cid, size in zip(frame.cids, frame.sizes, strict=True):
-        rows.append((cid.multihash, cid.codec, made.lastrowid, start, size))
-        start += size
-    db.executemany("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)", rows)
-
-
 def groups(blocks: Iterable[Block]) -> Iterator[list[Block]]:
     """Yield the blocks of each frame: nodes apart from contents, so that walks read little."""
     by_kind: dict[bool, list[Block]] = {True: [], False: []}
@@ -259,24 +262,3 @@ def groups(blocks: Iterable[Block]) -> Iterator[list[Block]]:
             yield by_kind[kind]
             by_kind[kind], sizes[kind] = [], 0
     yield from (group for group in by_kind.values() if group)
-
-
-def _touch(db: sqlite3.Connection, block: Block, now: int) -> bool:
-    """Say whether the block is here already; if so it counts as put now."""
-    row = db.execute("SELECT frame FROM blocks WHERE hash = ?", (block.cid.multihash,)).fetchone()
-    if row is None:
-        return False
-    db.execute("UPDATE frames SET touched = ? WHERE id = ? AND touched < ?", (now, row[0], now))
-    return True
-
-
-def forget(db: sqlite3.Connection, multihash: bytes) -> int:
-    """Take a block out of the index and return its size, 0 if it was not there."""
-    row = db.execute("SELECT frame, size FROM blocks WHERE hash = ?", (multihash,)).fetchone()
-    if row is None:
-        return 0
-    frame, size = row
-    db.execute("DELETE FROM blocks WHERE hash = ?", (multihash,))
-    db.execute("UPDATE frames SET live = live - 1, wanted = wanted - ? WHERE id = ?", (size, frame))
-    db.execute("DELETE FROM frames WHERE id = ? AND live = 0", (frame,))
-    return int(size)
