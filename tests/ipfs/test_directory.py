@@ -11,11 +11,13 @@ from dpip.ipfs import dagpb, hamt, unixfs
 from dpip.ipfs.blockstore import Block, MemoryBlockstore
 from dpip.ipfs.cid import CID, IDENTITY, RAW
 from dpip.ipfs.directory import Directory
+from dpip.ipfs.disk.store import DiskBlockstore
 from dpip.ipfs.errors import InvalidBlock, InvalidPath
 from dpip.ipfs.profiles import UNIXFS_V0_2015, UNIXFS_V1_2025
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from dpip.ipfs.dagpb import Link
 
@@ -114,6 +116,27 @@ def test_one_change_in_many_writes_only_its_path() -> None:
     assert len(store) - before <= 3
     again.set("file-77", CID.of(b"file-77"), 1)
     assert again.write() == root
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_one_change_in_a_million_writes_three_blocks(tmp_path: Path) -> None:
+    """The acceptance case: a directory of a million entries, one replaced, one removed."""
+    store, leaf = DiskBlockstore(tmp_path / "store"), CID.of(b"leaf")
+    directory = Directory(store)
+    for number in range(1_000_000):
+        directory.set(f"package-{number}", leaf, 100)
+    root = directory.write()
+    for change in ("set", "remove"):
+        before = sum(1 for _ in store.multihashes())
+        again = Directory.load(store, root.cid, tsize=root.tsize)
+        if change == "set":
+            again.set("package-77", CID.of(b"changed"), 1)
+        else:
+            again.remove("package-77")
+        again.write()
+        assert 2 <= sum(1 for _ in store.multihashes()) - before <= 3
+    store.close()
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import peers
 from tests.ipfs import kubo as scratch
 
 from dpip.ipfs import car
@@ -135,3 +137,61 @@ def test_a_dag_with_a_hole_waits_and_hurts_nobody(rpc: Kubo, jobs: Jobs) -> None
     now += 10
     assert engine.step()
     assert rpc.is_pinned(holed)
+
+
+@pytest.mark.slow
+def test_a_daemon_that_is_killed_in_the_middle_gets_it_all_after_its_restart(
+    tmp_path: Path,
+) -> None:
+    """Killed while a CAR streams in: the engine keeps the job and does it again."""
+    store = MemoryBlockstore()
+    root, other = add(store, os.urandom(20_000_000)), add(store, b"another")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    daemon = scratch.create(peers.require("kubo"), tmp_path / "kubo")
+    address = f"/ip4/127.0.0.1/tcp/{port}"
+    daemon.configure({"Addresses": {"API": address, "Swarm": ["/ip4/127.0.0.1/tcp/0"]}})
+    streamed = 0
+
+    def killing(cid: CID, held: CID | None) -> Iterator[bytes]:
+        nonlocal streamed
+        for number, piece in enumerate(cars(store)(cid, held)):
+            if number == 5 and streamed == 0 and cid == root:
+                streamed = number
+                kill(daemon)
+            yield piece
+
+    daemon.start()
+    now, queue = 0.0, Jobs(tmp_path / "jobs")
+    with Kubo(daemon.api) as client:
+        engine = Engine(client, queue, killing, clock=lambda: now)
+        engine.hand_over(root)
+        engine.hand_over(other)
+        try:
+            assert engine.step()
+            assert streamed == 5
+            assert engine.step()
+            assert engine.status().waiting == 2
+            assert "Kubo" in (engine.status().oldest_problem or "")
+            (daemon.repo / "api").unlink(missing_ok=True)
+            (daemon.repo / "gateway").unlink(missing_ok=True)
+            daemon.start()
+            now += 60
+            while engine.step():
+                assert not (engine.status().oldest_problem or "") or engine.status().waiting
+            assert engine.status().waiting == 0
+            assert client.is_pinned(root)
+            assert client.is_pinned(other)
+            assert sum(1 for _ in client.refs_local()) >= 20
+        finally:
+            queue.close()
+            daemon.stop()
+
+
+def kill(daemon: scratch.Kubo) -> None:
+    """Kill the daemon itself, which nobody else started, and wait for its end."""
+    assert daemon.keeper is not None
+    listed = Path(f"/proc/{daemon.keeper.pid}/task/{daemon.keeper.pid}/children").read_text()
+    (child,) = map(int, listed.split())
+    os.kill(child, signal.SIGKILL)
+    daemon.stop()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Scope = Literal["block", "entity", "all"]
 MAX_DEPTH = 1024
+NESTED = 64
+"""Levels of one file, or of one directory's shards: more than either can need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def _entity(store: Blockstore, cid: CID, byte_range: ByteRange) -> Iterator[CID]
 
 
 def _shards(store: Blockstore, entry: unixfs.Entry, depth: int) -> Iterator[CID]:
-    if depth > MAX_DEPTH:
+    if depth > NESTED:
         raise LimitExceeded("directory shards nested too deep")
     for link in entry.links:
         if len(link.name) == 2:
@@ -129,7 +131,7 @@ def _covering(
     store: Blockstore, entry: unixfs.Entry, start: int, stop: int, depth: int
 ) -> Iterator[CID]:
     """Yield the blocks below a file's node that hold bytes from `start` up to `stop`."""
-    if depth > MAX_DEPTH:
+    if depth > NESTED:
         raise LimitExceeded("a file nested too deep")
     at = len(entry.data.data or b"")
     for link, size in zip(entry.links, entry.data.blocksizes, strict=True):

@@ -19,8 +19,8 @@ from dpip.ipfs.disk.store import DiskBlockstore
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def work_and_kill(folder: Path, seed: int, seconds: float) -> list[str]:
-    """Run the worker for so long, kill it, and return what it printed."""
+def work_and_kill(folder: Path, seed: int, lines: int, seconds: float) -> list[str]:
+    """Let the worker print so many lines and go on for so long, kill it, return all lines."""
     command = [sys.executable, "-m", "tests.ipfs.disk.worker", str(folder), str(seed)]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -29,6 +29,7 @@ def work_and_kill(folder: Path, seed: int, seconds: float) -> list[str]:
     assert process.stderr is not None
     try:
         first = process.stdout.readline()
+        printed = [process.stdout.readline() for _ in range(lines)]
         time.sleep(seconds)
     finally:
         process.kill()
@@ -38,15 +39,17 @@ def work_and_kill(folder: Path, seed: int, seconds: float) -> list[str]:
         process.wait()
     assert first == "ready\n", errors
     assert "Traceback" not in errors, errors
-    return rest.splitlines()
+    return [*"".join(printed).splitlines(), *rest.splitlines()]
 
 
 def run(folder: Path, times: int, seed: int) -> int:
-    """Kill a worker so many times on one store; return how many archives were kept."""
+    """Kill a worker so many times on one store; return how often an archive was there after."""
     choice = random.Random(seed)
     promised: set[str] = set()
+    there = 0
     for turn in range(times):
-        for line in work_and_kill(folder, choice.randrange(10**9), choice.uniform(0.0, 0.6)):
+        lines, seconds = choice.randrange(4), choice.uniform(0.0, 0.3)
+        for line in work_and_kill(folder, choice.randrange(10**9), lines, seconds):
             word, sha256 = line.split()
             (promised.add if word == "kept" else promised.discard)(sha256)
         store = DiskBlockstore(folder)
@@ -56,10 +59,11 @@ def run(folder: Path, times: int, seed: int) -> int:
         for sha256 in promised:
             data = archives.open(sha256).read_bytes()
             assert hashlib.sha256(data).hexdigest() == sha256
+            there += 1
         if turn % 5 == 4:
             compact(store, dead=0.0)
         store.close()
-    return len(promised)
+    return there
 
 
 def test_a_few_kills_lose_nothing(tmp_path: Path) -> None:

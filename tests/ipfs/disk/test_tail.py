@@ -140,10 +140,10 @@ def test_a_frame_of_known_and_lost_blocks_gives_back_the_lost(
 
 def test_a_pin_is_synced_and_syncs_what_came_before(disk: DiskBlockstore) -> None:
     modes: list[str] = []
-    disk.index._writer.set_trace_callback(modes.append)  # noqa: SLF001 - what SQLite is told
+    disk.index._writer.set_trace_callback(modes.append)
     fill(disk, [b"block"])
     Pins(disk).add(CID.of(b"block"))
-    disk.index._writer.set_trace_callback(None)  # noqa: SLF001
+    disk.index._writer.set_trace_callback(None)
     told = [line.rpartition("= ")[2] for line in modes if "synchronous" in line]
     assert told == ["NORMAL", "FULL", "FULL"], "blocks, the pack that they began, the pin"
 
