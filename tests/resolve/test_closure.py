@@ -3,9 +3,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import lzma
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
@@ -18,7 +21,7 @@ from dpip.resolve.closure_server import ClosureApplication
 from dpip.resolve.connections import open_transport
 from dpip.resolve.engine import Engine, Places
 from dpip.resolve.environment import here
-from dpip.resolve.errors import HttpFailure
+from dpip.resolve.errors import BadAnswer, HttpFailure
 from dpip.resolve.request import Given, Request
 from dpip.resolve.requirement import parse
 from dpip.resolve.resolution import Impossible, Solution
@@ -83,7 +86,8 @@ def application(index: FixtureIndex) -> ClosureApplication:
 
 
 def answer(app: ClosureApplication, asked: closure.Question) -> closure.Answer:
-    body = asyncio.run(app.answer(closure.encode(asked)))
+    packed, body = asyncio.run(app.answer(closure.encode(asked)))
+    assert packed == "gzip"
     return closure.decode_answer(gzip.decompress(body))
 
 
@@ -99,7 +103,7 @@ def test_the_answer_holds_what_a_solver_looks_at_and_no_more(index: FixtureIndex
 def test_the_question_may_be_written_by_hand(index: FixtureIndex) -> None:
     environment = closure.question(request("app")).environment
     body = {"requirements": ["app"], "environment": msgspec.to_builtins(environment)}
-    text = asyncio.run(application(index).answer(json.dumps(body).encode()))
+    _, text = asyncio.run(application(index).answer(json.dumps(body).encode()))
     assert len(closure.decode_answer(gzip.decompress(text)).projects) == 2
 
 
@@ -126,6 +130,36 @@ def test_the_state_lasts_until_a_page_changes(index: FixtureIndex) -> None:
     assert not later.same
     assert later.state != first.state
     assert "lib-99.0-py3-none-any.whl" in later.metadata
+
+
+def test_an_answer_is_sent_smaller_once_there_was_time_to_pack_it(index: FixtureIndex) -> None:
+    async def both() -> list[tuple[str, bytes]]:
+        app, asked = application(index), closure.encode(closure.question(request("app")))
+        first = await app.answer(asked, {"xz", "gzip"})
+        await asyncio.gather(*app._packing)
+        return [first, await app.answer(asked, {"xz"}), await app.answer(asked, {"gzip"})]
+
+    (one, plain), (two, small), (three, again) = asyncio.run(both())
+    assert (one, two, three) == ("gzip", "xz", "gzip")
+    assert gzip.decompress(plain) == lzma.decompress(small) == gzip.decompress(again)
+
+
+def test_what_cannot_be_read_now_is_asked_for_again_by_the_next_question(
+    index: FixtureIndex,
+) -> None:
+    fake = InMemoryNode(index)
+    app = ClosureApplication(pages=fake, files=fake)
+    there = fake.metadata
+
+    async def away(sha256: str, filename: str) -> bytes:
+        raise FileNotFound(filename)
+
+    fake.metadata = away  # type: ignore[method-assign]
+    first = answer(app, closure.question(request("app")))
+    assert first.metadata == {}
+    fake.metadata = there  # type: ignore[method-assign]
+    second = answer(app, closure.question(request("app")))
+    assert set(second.metadata) == {"app-1.0-py3-none-any.whl", "lib-29.0-py3-none-any.whl"}
 
 
 def test_requests_survive_the_wire(index: FixtureIndex) -> None:
@@ -289,11 +323,167 @@ def test_through_a_real_node_in_one_request(
 def test_a_node_without_closures_is_an_index_like_any_other(
     index: FixtureIndex, tmp_path: Path
 ) -> None:
+    said: list[str] = []
     with index:
         engine = Engine(Places((index.url,)), Store(None), tmp_path, time.time())
-        found = answering.answer(engine, request("app"), index.origin)
+        found = answering.answer(engine, request("app"), index.origin, say=said.append)
         assert versions(found.outcome) == {"app": "1.0", "lib": "29.0"}
         engine.close()
+    assert len(said) == 1
+    assert "the node does not help" in said[0]
+
+
+def test_what_the_node_could_not_read_is_read_from_the_index(
+    index: FixtureIndex, tmp_path: Path
+) -> None:
+    asked = request("app")
+    name = "lib-29.0-py3-none-any.whl"
+    found = sent(index, asked)
+    without = {key: value for key, value in found.metadata.items() if key != name}
+    told = msgspec.structs.replace(found, metadata=without, unread={name: "it is broken"})
+    with index:
+        told = as_sent_by(told, index)
+        engine = Engine(Places((index.url,)), Store(None), tmp_path, time.time())
+        assert versions(closure_client.solve(engine, index.origin, asked, told))["lib"] == "29.0"
+        engine.close()
+
+
+def as_sent_by(answer: closure.Answer, index: FixtureIndex) -> closure.Answer:
+    """Return the answer of a node that serves the index's files where the index does."""
+    projects = [
+        msgspec.structs.replace(
+            project,
+            files={
+                number: [
+                    msgspec.structs.replace(row, url=f"/packages/{row.filename}") for row in rows
+                ]
+                for number, rows in project.files.items()
+            },
+        )
+        for project in answer.projects
+    ]
+    return msgspec.structs.replace(answer, projects=projects)
+
+
+class Liar:
+    """A node that answers every closure question with the same bytes, or never."""
+
+    def __init__(self, body: bytes | None, *, status: int = 200, packed: str = "identity") -> None:
+        liar = self
+        self.given_up = threading.Event()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                if body is None:
+                    liar.given_up.wait(60)
+                    return
+                self.send_response(status)
+                self.send_header("Content-Encoding", packed)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+
+    def __enter__(self) -> str:
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def __exit__(self, *_: object) -> None:
+        self.given_up.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def truncated(answer: bytes) -> bytes:
+    return answer[: len(answer) // 2]
+
+
+def nonsense(answer: bytes) -> bytes:
+    return b'{"state": "x", "projects": 3}'
+
+
+def deep(answer: bytes) -> bytes:
+    return b"[" * 100_000
+
+
+def no_version(answer: bytes) -> bytes:
+    return answer.replace(b'"29.0"', b'"twenty"')
+
+
+def no_specifier(answer: bytes) -> bytes:
+    return answer.replace(b">=1", b"~~1")
+
+
+def no_marker(answer: bytes) -> bytes:
+    return answer.replace(b"extra == ", b"extra is ")
+
+
+def nothing_exists(answer: bytes) -> bytes:
+    lie = closure.Answer("x", 60.0, missing=["app", "lib"])
+    return closure.encode(lie)
+
+
+def huge(answer: bytes) -> bytes:
+    return answer + b" " * 2_000_000
+
+
+@pytest.mark.parametrize(
+    "lie", [truncated, nonsense, deep, no_version, no_specifier, no_marker, nothing_exists, huge]
+)
+@pytest.mark.parametrize("packed", ["identity", "gzip", "xz"])
+def test_a_node_that_lies_or_breaks_off_changes_no_lock(
+    index: FixtureIndex,
+    tmp_path: Path,
+    lie: Callable[[bytes], bytes],
+    packed: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(closure, "MAX_ANSWER", 1_000_000)
+    asked = request("app[x]")
+    index.add("gone", wheel("gone", "1.0"))
+    body = lie(closure.encode(sent(index, asked)))
+    packs: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "xz": lzma.compress}
+    pack = packs.get(packed, bytes)
+    said: list[str] = []
+    with index, Liar(pack(body), packed=packed) as url:
+        engine = Engine(Places((index.url,)), Store(None), tmp_path, time.time())
+        found = answering.answer(engine, asked, url, say=said.append)
+        engine.close()
+    assert versions(found.outcome) == {"app": "1.0", "gone": "1.0", "lib": "29.0"}
+    seen_through = lie not in {nothing_exists, no_specifier}  # else "no answer", found out anew
+    assert len(said) == seen_through
+    assert "node" not in found.reads.decode()
+
+
+def test_a_packed_answer_that_breaks_off_is_no_answer(index: FixtureIndex, tmp_path: Path) -> None:
+    asked = request("app")
+    body = closure.encode(sent(index, asked))
+    with index:
+        for packed, cut in (("gzip", gzip.compress(body)[:-20]), ("xz", lzma.compress(body)[:-20])):
+            with Liar(cut, packed=packed) as url:
+                engine = Engine(Places((index.url,)), Store(None), tmp_path, time.time())
+                with pytest.raises(BadAnswer):
+                    closure_client.ask(engine, url, asked)
+                engine.close()
+
+
+def test_a_node_that_does_not_answer_is_given_up(
+    index: FixtureIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closure_client, "PATIENCE", 0.2)
+    said: list[str] = []
+    with index, Liar(None) as url:
+        engine = Engine(Places((index.url,)), Store(None), tmp_path, time.time())
+        found = answering.answer(engine, request("app"), url, say=said.append)
+        engine.close()
+    assert versions(found.outcome) == {"app": "1.0", "lib": "29.0"}
+    assert "has not answered" in said[0]
 
 
 def test_other_methods_and_paths_are_refused(running: NodeProcess) -> None:

@@ -83,6 +83,9 @@ def _dispatch(argv: list[str]) -> int:
 
         if warm.answered(argv[1:]):
             return 0
+        from dpip.cli import early
+
+        early.begin(argv[1:])
     if argv[0] not in COMMANDS:
         from dpip.cli import pip
 

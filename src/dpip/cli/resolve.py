@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -138,7 +139,7 @@ class Kept(NamedTuple):
 
 
 def _resolve(args: argparse.Namespace, kept: Kept) -> int:
-    from dpip.cli import question
+    from dpip.cli import early, question
     from dpip.cli.progress import Progress
     from dpip.resolve import answering
     from dpip.resolve.engine import Engine
@@ -146,7 +147,9 @@ def _resolve(args: argparse.Namespace, kept: Kept) -> int:
     where = whereabouts(args)
     words = question.read(args, where.index_url)
     progress = Progress("resolving", quiet=args.quiet)
-    engine = Engine(words.places, kept.store, kept.directory, kept.now, progress.show)
+    engine = Engine(
+        words.places, kept.store, kept.directory, kept.now, progress.show, begun=early.begun
+    )
     try:
         if kept.held is None and where.node is None:
             engine.facts.expect(words.names())
@@ -156,7 +159,9 @@ def _resolve(args: argparse.Namespace, kept: Kept) -> int:
             if again is not None:
                 kept.store.put_answer(kept.asked.key, again)
                 return _give(again, kept, args)
-        answered = answering.answer(engine, request, where.node, words.names())
+        answered = answering.answer(
+            engine, request, where.node, words.names(), say=partial(_warn, args)
+        )
         progress.clear()
         return _tell(answered, request, engine, kept, args)
     finally:
@@ -171,6 +176,11 @@ def whereabouts(args: argparse.Namespace) -> Whereabouts:
     if args.index_url or args.no_index:
         return default_index.Whereabouts(args.index_url, args.node)
     return default_index.find(args.node)
+
+
+def _warn(args: argparse.Namespace, line: str) -> None:
+    if not args.quiet:
+        sys.stderr.write(f"warning: {line}\n")
 
 
 def _tell(

@@ -13,14 +13,16 @@ once with their validators; the answer gets a new term if nothing has changed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dpip.errors import DpipError
+from dpip.resolve import closure
 from dpip.resolve.transport import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from dpip.resolve.closure_client import Resolved
     from dpip.resolve.engine import Engine
     from dpip.resolve.index import Read
     from dpip.resolve.request import Request
@@ -37,20 +39,38 @@ class Answered(NamedTuple):
 
 
 def answer(
-    engine: Engine, request: Request, node: str | None = None, names: Iterable[str] = ()
+    engine: Engine,
+    request: Request,
+    node: str | None = None,
+    names: Iterable[str] = (),
+    *,
+    say: Callable[[str], Any] = lambda _line: None,
 ) -> Answered:
-    """Solve, through the node if that works. `names` are pages to ask for without a node."""
-    if node is not None:
-        from dpip.resolve import closure_client
+    """Solve, through the node if that works. `names` are pages to ask for without a node.
 
-        found = closure_client.resolve(engine, node, request)
-        if found is not None:
-            reads = f"node {found.state} {without_secrets(node)}\n".encode()
-            until = engine.now + found.max_age
-            return Answered(found.outcome, reads + _lines(engine.reads), _term(engine.reads, until))
+    `say` is told, in one line, why a node was of no help. That there is no answer is not
+    believed on a node's facts alone: what it lacks, an index may have.
+    """
+    if node is not None and closure.can_ask(request):
+        from dpip.resolve import closure_client
+        from dpip.resolve.resolution import Solution
+
+        try:
+            found = closure_client.resolve(engine, node, request)
+        except DpipError as error:
+            say(f"the node does not help, going on without it: {error.message}")
+        else:
+            if isinstance(found.outcome, Solution):
+                return _through(node, found, engine)
     engine.facts.expect(names)
     outcome = engine.solve(request)
     return Answered(outcome, _lines(engine.reads), _term(engine.reads))
+
+
+def _through(node: str, found: Resolved, engine: Engine) -> Answered:
+    reads = f"node {found.state} {without_secrets(node)}\n".encode()
+    until = engine.now + found.max_age
+    return Answered(found.outcome, reads + _lines(engine.reads), _term(engine.reads, until))
 
 
 def renewed(engine: Engine, held: Answer, request: Request, node: str | None) -> Answer | None:

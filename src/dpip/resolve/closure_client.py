@@ -1,36 +1,44 @@
 """Resolve on what a node sends: one round trip, and then all by ourselves.
 
 Nothing in the answer is a verdict. The facts are the node's claims, as an index's pages are
-claims; the solver here runs on them and reaches its own answer. What the node did not send is
-read from the index as ever. If the answer contradicts a fact that the store has under the
-same hash, or is malformed, it is dropped, and the resolve goes on as if there were none.
+claims; the solver here runs on them and reaches its own answer. What the node did not send,
+or could not read, is read from the index as ever. If the answer contradicts a fact that the
+store has under the same hash, is malformed, or does not come in time, it is dropped, and the
+resolve goes on as if there were none.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple, overload
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 import msgspec
 
-from dpip.errors import DpipError
 from dpip.resolve import closure, pages
-from dpip.resolve.errors import BadAnswer, HttpFailure
+from dpip.resolve.by_version import FilesByVersion
+from dpip.resolve.errors import BadAnswer, HttpFailure, Unreachable
 from dpip.resolve.facts import CandidateFile, Dependencies, Project, Unavailable
 from dpip.resolve.names import file_version, version
 from dpip.resolve.pages import PageRecord, candidate
 from dpip.resolve.records import from_record
 from dpip.resolve.transport import Request as HttpRequest
+from dpip.resolve.transport import without_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dpip.resolve.closure import Answer, WireProject
     from dpip.resolve.engine import Engine
     from dpip.resolve.facts import Direct, FileKind
     from dpip.resolve.request import Request
     from dpip.resolve.resolution import Impossible, Solution
+
+
+PATIENCE = 20.0
+"""Seconds that a node gets: without one, the longest recorded input takes half of that."""
 
 
 class OutsideAnswer(Exception):
@@ -52,33 +60,44 @@ class Resolved(NamedTuple):
 
 
 def ask(engine: Engine, node: str, request: Request, state: str = "") -> Answer:
-    """Put the question to the node. Raises DpipError if no proper answer comes."""
+    """Put the question to the node. Raises DpipError if no proper answer comes in time."""
     body = closure.encode(closure.question(request, state))
-    headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip"}
+    headers = {"Content-Type": "application/json", "Accept-Encoding": closure.ENCODINGS}
     url = node.rstrip("/") + closure.PATH
-    with engine.transport.send(HttpRequest(url, headers, "POST", body)) as response:
-        if response.status != 200:
-            raise HttpFailure(url, response.status)
-        text = response.read(closure.MAX_ANSWER)
+    text = _in_time(url, lambda: _posted(engine, HttpRequest(url, headers, "POST", body)))
     try:
         return closure.decode_answer(text)
-    except msgspec.DecodeError as error:
-        raise BadAnswer(f"{url}: not a closure answer: {error}") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadAnswer(f"{without_secrets(url)}: not a closure answer: {error}") from None
 
 
-def resolve(engine: Engine, node: str, request: Request) -> Resolved | None:
-    """Solve on a node's answer; None where that cannot be done and pages must be read."""
-    if not closure.can_ask(request):
-        return None
-    loading = threading.Thread(target=_load_solver)
-    loading.start()
+def _posted(engine: Engine, question: HttpRequest) -> bytes:
+    with engine.transport.send(question) as response:
+        if response.status != 200:
+            raise HttpFailure(without_secrets(question.url), response.status)
+        return response.read(closure.MAX_ANSWER)
+
+
+def _in_time(url: str, read: Callable[[], bytes]) -> bytes:
+    """Return what a thread reads; meanwhile this one imports what comes next."""
+    results: SimpleQueue[bytes | BaseException] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            results.put(read())
+        except BaseException as error:  # noqa: BLE001 - handed on to the caller below
+            results.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    _load_solver()
     try:
-        answer = ask(engine, node, request)
-        loading.join()
-        outcome = solve(engine, node, request, answer)
-    except DpipError:
-        return None
-    return Resolved(outcome, answer.state, answer.max_age)
+        found = results.get(timeout=PATIENCE)
+    except Empty:
+        message = f"{without_secrets(url)} has not answered for {PATIENCE:.0f} s"
+        raise Unreachable(message) from None
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 def _load_solver() -> None:
@@ -87,6 +106,20 @@ def _load_solver() -> None:
 
     assert metadata
     assert session
+
+
+def resolve(engine: Engine, node: str, request: Request) -> Resolved:
+    """Solve on a node's answer. Raises DpipError where its facts lead nowhere.
+
+    Facts are foreign: a version, a specifier or a marker in them that is none surfaces only
+    where the solver comes to it.
+    """
+    answer = ask(engine, node, request)
+    try:
+        outcome = solve(engine, node, request, answer)
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer(f"{without_secrets(node)}: its facts make no sense: {error}") from None
+    return Resolved(outcome, answer.state, answer.max_age)
 
 
 def solve(engine: Engine, node: str, request: Request, answer: Answer) -> Solution | Impossible:
@@ -146,8 +179,8 @@ class AnswerFacts:
             return self._checked(from_record(record), file)
         if not file.url:
             raise OutsideAnswer(self._project_of(file))
-        why = self._answer.unread.get(file.filename)
-        return Unavailable("broken", why) if why else self._engine.facts.dependencies(file)
+        # What the node could not read, we may: its troubles are not ours.
+        return self._engine.facts.dependencies(file)
 
     def direct(self, url: str) -> Direct | Unavailable | None:
         """Leave what the node does not send to the engine."""
@@ -166,36 +199,23 @@ class AnswerFacts:
         return found
 
 
-class AnswerFiles(Sequence[tuple[CandidateFile, ...]]):
+class AnswerFiles(FilesByVersion):
     """The files that the node sent, by version; OutsideAnswer for the others."""
 
+    __slots__ = ("_node", "_page", "_wire")
+
     def __init__(self, wire: WireProject, base: str, node: str) -> None:
+        super().__init__(len(wire.versions))
         self._wire = wire
         self._node = node
         self._page = PageRecord(wire.name, f"{base}{quote(wire.name)}/", base, [], [])
-        self._kept: dict[int, tuple[CandidateFile, ...]] = {}
 
-    def __len__(self) -> int:
-        return len(self._wire.versions)
-
-    @overload
-    def __getitem__(self, at: int) -> tuple[CandidateFile, ...]: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> list[tuple[CandidateFile, ...]]: ...
-
-    def __getitem__(
-        self, at: int | slice
-    ) -> tuple[CandidateFile, ...] | list[tuple[CandidateFile, ...]]:
-        if isinstance(at, slice):
-            return [self[number] for number in range(*at.indices(len(self)))]
-        number = at if at >= 0 else at + len(self)
-        if number not in self._kept:
-            rows = self._wire.files.get(number)
-            if rows is None:
-                raise OutsideAnswer(self._wire.name)
-            self._kept[number] = tuple(self._file(row, number) for row in rows)
-        return self._kept[number]
+    def read(self, number: int) -> tuple[CandidateFile, ...]:
+        """Check and return the files of one version."""
+        rows = self._wire.files.get(number)
+        if rows is None:
+            raise OutsideAnswer(self._wire.name)
+        return tuple(self._file(row, number) for row in rows)
 
     def _file(self, row: pages.FileRow, number: int) -> CandidateFile:
         name, expected = self._wire.name, self._wire.versions[number]

@@ -12,7 +12,7 @@ import http.client
 import os
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from dpip import __version__
@@ -39,8 +39,22 @@ USER_AGENT = f"dpip/{__version__}"
 IDLE_PER_ORIGIN = 64
 
 
+class Begun(Protocol):
+    """A connection that was begun before anybody knew what to ask; see `cli/early.py`."""
+
+    address: tuple[str, int]
+    """Host and port."""
+
+    def taken(self) -> socket.socket | None:
+        """Return the open connection; None if there is none."""
+        ...
+
+
 class Connections:
-    """A pool of connections; `send` as Transport says, without redirects or retries."""
+    """A pool of connections; `send` as Transport says, without redirects or retries.
+
+    `begun` is taken for the first request to its address.
+    """
 
     def __init__(
         self,
@@ -48,7 +62,9 @@ class Connections:
         timeout: float = 30.0,
         trusted_hosts: frozenset[str] = frozenset(),
         environ: Mapping[str, str] | None = None,
+        begun: Begun | None = None,
     ) -> None:
+        self._begun = begun
         self._timeout = timeout
         self._trusted_hosts = trusted_hosts
         self._environ = os.environ if environ is None else environ
@@ -74,8 +90,11 @@ class Connections:
             self._closed = True
             kept = [connection for idle in self._idle.values() for connection in idle]
             self._idle.clear()
+            begun, self._begun = self._begun, None
         for connection in kept:
             connection.close()
+        if begun is not None and (unused := begun.taken()) is not None:
+            unused.close()
 
     def _ask_fresh(self, where: Origin, request: Request) -> Response:
         connection = self._connect(where, request.url)
@@ -100,7 +119,32 @@ class Connections:
     def _take(self, where: Origin) -> http.client.HTTPConnection | None:
         with self._lock:
             idle = self._idle.get(where)
-            return idle.pop() if idle else None
+            if idle:
+                return idle.pop()
+            begun = self._begun if self._begun and self._begun.address == where[1:] else None
+            if begun is None:
+                return None
+            self._begun = None
+        return self._from_begun(begun, where)
+
+    def _from_begun(self, begun: Begun, where: Origin) -> http.client.HTTPConnection | None:
+        """Return a connection on an open socket; None, and a fresh one is made, if that fails."""
+        scheme, host, port = where
+        opened = begun.taken()
+        if opened is None or proxy_for(scheme, host, port, self._environ) is not None:
+            return None
+        connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
+        try:
+            opened.settimeout(self._timeout)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if scheme == "https":
+                connection = _Secure(host, port, context=self._context(host))
+                opened = self._context(host).wrap_socket(opened, server_hostname=host)
+        except OSError:
+            opened.close()
+            return None
+        connection.sock = opened
+        return connection
 
     def keep(self, where: Origin, connection: http.client.HTTPConnection) -> None:
         """Take back a connection whose answer was read to its end."""
@@ -227,9 +271,10 @@ def open_transport(
     timeout: float = 30.0,
     trusted_hosts: frozenset[str] = frozenset(),
     attempts: int = 4,
+    begun: Begun | None = None,
 ) -> Transport:
     """Return the whole stack: sockets, retries, credentials, redirects."""
-    sockets = Connections(timeout=timeout, trusted_hosts=trusted_hosts)
+    sockets = Connections(timeout=timeout, trusted_hosts=trusted_hosts, begun=begun)
     retrying = Retrying(sockets, attempts=attempts)
     return Following(Authenticated(retrying, credentials or Credentials()))
 

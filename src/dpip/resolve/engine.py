@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from dpip.resolve.connections import Begun
     from dpip.resolve.direct import DirectUrls
     from dpip.resolve.downloads import Downloads
     from dpip.resolve.facts import Facts
@@ -49,7 +50,8 @@ class Engine:
     """Solves requests against one set of places; close it when done.
 
     `now` is the present of the whole run, in seconds since the epoch. `progress` is told how
-    many facts were asked for and how many arrived. What only some runs need is made (and
+    many facts were asked for and how many arrived. `begun` is a connection that may already be on
+    its way. What only some runs need is made (and
     imported) when it is first needed, so that the first question goes out early.
     """
 
@@ -60,6 +62,8 @@ class Engine:
         directory: Path,
         now: float,
         progress: Callable[[int, int], Any] = lambda _asked, _arrived: None,
+        *,
+        begun: Begun | None = None,
     ) -> None:
         self.places = places
         self.store = store
@@ -68,7 +72,10 @@ class Engine:
         self._built: dict[str, Path] = {}
         credentials = Credentials(places.indexes, use_keyring=places.use_keyring)
         self.transport = open_transport(
-            credentials=credentials, timeout=places.timeout, trusted_hosts=places.trusted_hosts
+            credentials=credentials,
+            timeout=places.timeout,
+            trusted_hosts=places.trusted_hosts,
+            begun=begun,
         )
         self.indexes = Indexes(
             places.indexes,

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin
 
 import msgspec
 
+from dpip.resolve.by_version import FilesByVersion
 from dpip.resolve.errors import BadAnswer
 from dpip.resolve.facts import CandidateFile, Project
 from dpip.resolve.names import file_version, normalize
@@ -110,37 +110,22 @@ def decode(data: bytes) -> PageRecord:
 
 def project(page: PageRecord) -> Project:
     """Return the fact that the solver reads."""
-    return Project(page.name, tuple(page.versions), LazyFiles(page))
+    return Project(page.name, tuple(page.versions), PageFiles(page))
 
 
-class LazyFiles(Sequence[tuple[CandidateFile, ...]]):
-    """The files of each version, decoded when they are looked at, and then kept."""
+class PageFiles(FilesByVersion):
+    """The files of a page's versions, decoded one version at a time."""
 
-    __slots__ = ("_kept", "_page")
+    __slots__ = ("_page",)
 
     def __init__(self, page: PageRecord) -> None:
+        super().__init__(len(page.files))
         self._page = page
-        self._kept: dict[int, tuple[CandidateFile, ...]] = {}
 
-    def __len__(self) -> int:
-        return len(self._page.files)
-
-    @overload
-    def __getitem__(self, at: int) -> tuple[CandidateFile, ...]: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> list[tuple[CandidateFile, ...]]: ...
-
-    def __getitem__(
-        self, at: int | slice
-    ) -> tuple[CandidateFile, ...] | list[tuple[CandidateFile, ...]]:
-        if isinstance(at, slice):
-            return [self[i] for i in range(*at.indices(len(self)))]
-        kept = self._kept.get(at)
-        if kept is None:
-            rows = _decode_rows(self._page.files[at])
-            kept = self._kept[at] = tuple(candidate(row, self._page) for row in rows)
-        return kept
+    def read(self, number: int) -> tuple[CandidateFile, ...]:
+        """Decode the rows of one version."""
+        rows = _decode_rows(self._page.files[number])
+        return tuple(candidate(row, self._page) for row in rows)
 
 
 def candidate(row: FileRow, page: PageRecord) -> CandidateFile:
