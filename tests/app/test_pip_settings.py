@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from dpip.app import pip_settings
-from dpip.app.pip_settings import PipMissing, PipSettings, ask_pip, environment_python, index_url
+from dpip.app.pip_settings import (
+    PipMissing,
+    PipSettings,
+    ask_pip,
+    environment_python,
+    index_url,
+    places,
+)
 
 PYTHON = Path(sys.executable)
 OWN = "http://127.0.0.1:4747"
@@ -56,6 +63,23 @@ def test_a_pip_that_points_here_is_not_our_upstream(tmp_path: Path) -> None:
     config = "[global]\nindex-url = http://a.invalid/simple\n"
     environ = with_config(tmp_path, config, PIP_INDEX_URL=f"{OWN}/simple/")
     assert index_url(OWN, environ) == "http://a.invalid/simple"
+
+
+def test_pip_tells_all_places_and_how_it_connects(tmp_path: Path) -> None:
+    environ = with_config(
+        tmp_path,
+        "[global]\nindex-url = http://a.invalid/simple\ncert = /ca.pem\nproxy = http://p.invalid\n"
+        "trusted-host = a.invalid\n[install]\nfind-links =\n  /one\n  /two\n",
+        PIP_EXTRA_INDEX_URL=f"http://b.invalid/ {OWN}/simple/",
+    )
+    for name in ("PIP_CERT", "PIP_PROXY", "PIP_FIND_LINKS", "PIP_TRUSTED_HOST", "PIP_INDEX_URL"):
+        environ.pop(name, None)
+    found = places(OWN, environ)
+    assert found.index_url == "http://a.invalid/simple"
+    assert found.extra_index_urls == ("http://b.invalid/",)
+    assert found.find_links == ("/one", "/two")
+    assert found.trusted_hosts == ("a.invalid",)
+    assert dict(found.variables) == {"PIP_CERT": "/ca.pem", "PIP_PROXY": "http://p.invalid"}
 
 
 def test_without_settings_it_is_pips_own_default(tmp_path: Path) -> None:

@@ -138,6 +138,57 @@ def test_offline_uses_what_is_stored_and_nothing_else(
         assert index.requests == []
 
 
+def test_files_of_find_links_are_hashed_and_go_into_every_format(
+    index: FixtureIndex, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    ours = wheel("ours", "1.0", requires=["lib<3"])
+    (folder / ours.filename).write_bytes(ours.content)
+    with index:
+        words = ["ours", "--index-url", index.url, "-f", str(folder)]
+        assert run(*words) == 0
+        out = capsys.readouterr().out
+        assert pins(out) == {"lib": "2.0", "ours": "1.0"}
+        assert f"--hash=sha256:{ours.sha256}" in out
+        assert run(*words, "--format", "pylock") == 0
+        packages = tomllib.loads(capsys.readouterr().out)["packages"]
+        assert packages[1]["wheels"][0]["hashes"] == {"sha256": ours.sha256}
+        assert run(*words, "--download", str(tmp_path / "got")) == 0
+    assert {path.name for path in (tmp_path / "got").iterdir()} == {
+        ours.filename,
+        "lib-2.0-py3-none-any.whl",
+    }
+
+
+def test_the_first_index_that_has_a_name_keeps_it(
+    index: FixtureIndex, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extra = FixtureIndex()
+    extra.add("lib", wheel("lib", "1.5"))
+    with index, extra:
+        for words in (
+            ["--index-url", index.url, "--extra-index-url", extra.url],
+            ["--extra-index-url", extra.url, "--index-url", index.url],
+        ):
+            assert run("app", *words) == 0
+            out = capsys.readouterr().out
+            assert pins(out) == {"app": "1.0", "lib": "1.5"}
+            assert f"# {extra.origin}/packages/" in out
+        assert extra.count("/simple/app/") > 0
+
+
+def test_an_extra_index_that_is_down_is_no_index_without_the_name(
+    index: FixtureIndex, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extra = FixtureIndex()
+    with extra:
+        down = extra.url
+    with index:
+        assert run("app", "--index-url", index.url, "--extra-index-url", down) == 1
+    assert "cannot reach" in capsys.readouterr().err
+
+
 def test_nothing_is_kept_with_no_cache(index: FixtureIndex, tmp_path: Path) -> None:
     with index:
         assert run("app", "--index-url", index.url, "--no-cache") == 0

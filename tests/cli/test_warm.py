@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.simple.fixture_index import FixtureIndex, Switches, wheel
 
+from dpip.app import pip_settings
 from dpip.cli import main, warm
 
 
@@ -127,9 +128,56 @@ def test_refresh_forgets_the_lines(index: FixtureIndex, tmp_path: Path) -> None:
         assert "lib==2.0" in out.read_text()
 
 
-@pytest.mark.parametrize(
-    "more", [["--no-cache"], ["--cache", "elsewhere"], ["--find-links", "wheels"]]
-)
+def test_local_find_links_are_watched(
+    index: FixtureIndex, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    old, new = wheel("lib", "2.0"), wheel("lib", "3.0")
+    (folder / old.filename).write_bytes(old.content)
+    with index:
+        for more in (["--index-url", index.url], ["--no-index"]):
+            words = ["lib", "--find-links", str(folder), *more]
+            assert asks(index, *words)
+            assert not asks(index, *words)
+            (folder / new.filename).write_bytes(new.content)
+            capsys.readouterr()
+            assert asks(index, *words)
+            assert "lib==3.0" in capsys.readouterr().out
+            (folder / new.filename).unlink()
+
+
+def test_pip_is_believed_on_where_to_look_and_asked_once(
+    index: FixtureIndex,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    ours = wheel("lib", "2.0")
+    (folder / ours.filename).write_bytes(ours.content)
+    monkeypatch.setenv("DPIP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    asked: list[tuple[str, ...]] = []
+    before = pip_settings._run_pip
+
+    def noted(python: Path, words: tuple[str, ...], variables: dict[str, str]) -> str:
+        asked.append(words)
+        return before(python, words, variables)
+
+    monkeypatch.setattr(pip_settings, "_run_pip", noted)
+    with index:
+        (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {index.url}\n")
+        assert asks(index, "app")
+        assert "lib==2.0" in capsys.readouterr().out
+        assert not asks(index, "app")
+        assert asks(index, "lib")
+        assert asked == [("config", "list")]
+
+
+@pytest.mark.parametrize("more", [["--no-cache"], ["--cache", "elsewhere"]])
 def test_some_lines_are_never_kept(
     index: FixtureIndex, tmp_path: Path, more: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

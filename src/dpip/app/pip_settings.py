@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dpip.app.pip_memory import remembered
 from dpip.errors import DpipError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _DEFAULT = re.compile(r"--index-url.*?\(default\s+(\S+?)\)", re.DOTALL)
 _SECTIONS = (":env:", "install", "download", "global")
@@ -100,27 +101,63 @@ def default_index(python: Path) -> str:
     return match[1]
 
 
+@dataclass(frozen=True, slots=True)
+class PipPlaces:
+    """Where the user's pip looks for files, and how it connects."""
+
+    index_url: str
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    """What pip's settings say on connections, as the variables that would say the same."""
+
+
 def index_url(own_url: str, environ: Mapping[str, str] | None = None) -> str:
     """Return the index that the user's pip would use without dpip.
 
     `own_url` is this node's: a pip that already points here must not become its own upstream.
     """
+    return places(own_url, environ).index_url
+
+
+def places(own_url: str, environ: Mapping[str, str] | None = None) -> PipPlaces:
+    """Return where the user's pip would look without dpip; `own_url` as in `index_url`."""
     environ = dict(os.environ if environ is None else environ)
     python = environment_python(environ)
-    for variable in ("PIP_INDEX_URL", ""):
-        configured = ask_pip(python, environ).get("index-url")
-        if configured is not None and not configured.startswith(own_url):
-            return configured
-        environ.pop(variable, None)
-    return default_index(python)
+    told = ask_pip(python, environ)
+    configured = told.get("index-url")
+    if configured is not None and configured.startswith(own_url):
+        environ.pop("PIP_INDEX_URL", None)
+        told = ask_pip(python, environ)
+        configured = told.get("index-url")
+    if configured is None or configured.startswith(own_url):
+        configured = default_index(python)
+    named = {name: told.get(name) for name in ("cert", "client-cert", "proxy")}
+    return PipPlaces(
+        configured,
+        tuple(url for url in _words(told, "extra-index-url") if not url.startswith(own_url)),
+        _words(told, "find-links"),
+        _words(told, "trusted-host"),
+        tuple((f"PIP_{k.upper().replace('-', '_')}", v) for k, v in named.items() if v),
+    )
+
+
+def _words(told: PipSettings, key: str) -> tuple[str, ...]:
+    return tuple((told.get(key) or "").split())
 
 
 def _pip(python: Path, *words: str, environ: Mapping[str, str] | None = None) -> str:
-    environ = {**(os.environ if environ is None else environ), "COLUMNS": "400"}
+    """Return what pip prints, without starting it where it would only say the same again."""
+    variables = {**(os.environ if environ is None else environ), "COLUMNS": "400"}
+    return remembered(python, words, variables, lambda: _run_pip(python, words, variables))
+
+
+def _run_pip(python: Path, words: Sequence[str], variables: Mapping[str, str]) -> str:
     try:
         done = subprocess.run(
             [python, "-m", "pip", "--disable-pip-version-check", *words],
-            capture_output=True, text=True, check=False, env=environ, timeout=60,
+            capture_output=True, text=True, check=False, env=variables, timeout=60,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PipMissing(f"cannot run {python} -m pip: {error}") from None

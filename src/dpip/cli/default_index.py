@@ -1,24 +1,29 @@
 """Which index is asked where the command line names none.
 
 `--node`, else the running local node, else the configured index (DPIP_INDEX_URL, the
-configuration file), else the one that the user's pip is configured with.
+configuration file), else what the user's pip is configured with: its index, its extra indexes,
+its --find-links, and its settings on connections.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from dpip.cli import warm
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Whereabouts(NamedTuple):
-    """The index to ask, and the node to ask first, if any."""
+    """The index to ask, and the node to ask first, if any; what pip's settings add to them."""
 
     index_url: str | None
     node: str | None
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    """Names and values that stand for variables of the environment, such as PIP_CERT."""
 
 
 def find(node: str | None) -> Whereabouts:
@@ -30,9 +35,17 @@ def find(node: str | None) -> Whereabouts:
     loaded = settings.load()
     if loaded.index_url:
         return Whereabouts(loaded.index_url, None)
-    from dpip.app.pip_settings import index_url
+    from dpip.app.pip_settings import places
 
-    return Whereabouts(index_url(loaded.url), None)
+    told = places(loaded.url)
+    return Whereabouts(
+        told.index_url,
+        None,
+        told.extra_index_urls,
+        told.find_links,
+        told.trusted_hosts,
+        told.variables,
+    )
 
 
 def running_node() -> str | None:
@@ -44,40 +57,27 @@ def running_node() -> str | None:
     return record.url if record else None
 
 
-def fingerprint(node: str | None) -> str:
-    """Return text that changes with whatever `find` depends on, cheaply."""
-    if node:
-        return node
-    from hashlib import sha256
-
-    # Hashed, because the values may hold secrets and the store keeps what this returns.
-    relevant = sorted(
-        (name, value) for name, value in os.environ.items() if name.startswith(("DPIP_", "PIP_"))
-    )
-    states = [(path, warm.state(path)) for path in configuration_files()]
-    told = repr((running_node(), relevant, states))
-    return sha256(told.encode()).hexdigest()
-
-
 def configuration_files() -> list[str]:
     """Return the files that `find` depends on: dpip's, the node's record, pip's."""
     from dpip import settings
+    from dpip.app import pip_memory
     from dpip.app.process import RECORD
 
     home = settings.load().home
-    return [str(home / settings.CONFIG_NAME), str(home / RECORD), *_pip_files()]
+    pips = pip_memory.configuration(None, os.environ)
+    return [str(home / settings.CONFIG_NAME), str(home / RECORD), *map(str, pips)]
 
 
-def _pip_files() -> list[str]:
-    """Return where pip's configuration may lie (its own documentation, "Configuration")."""
-    home = Path.home()
-    base = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-    shared = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
-    places = [Path(folder) / "pip/pip.conf" for folder in shared if folder]
-    places += [Path("/etc/pip.conf"), base / "pip/pip.conf", home / ".pip/pip.conf"]
-    places += [home / "Library/Application Support/pip/pip.conf"]
-    sites = [os.environ.get("VIRTUAL_ENV"), os.environ.get("CONDA_PREFIX"), sys.prefix]
-    places += [Path(site) / "pip.conf" for site in sites if site]
-    if named := os.environ.get("PIP_CONFIG_FILE"):
-        places.append(Path(named))
-    return [str(path) for path in places]
+def listed(find_links: tuple[str, ...]) -> list[str] | None:
+    """Return local --find-links and every file in them; None if one is not local."""
+    from dpip.resolve.find_links import local_path
+
+    paths: list[Path] = []
+    for place in find_links:
+        if place.startswith(("http://", "https://")):
+            return None
+        path = local_path(place)
+        paths.append(path)
+        if path.is_dir():
+            paths += sorted(path.iterdir())
+    return list(map(str, paths))

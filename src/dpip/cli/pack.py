@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from dpip.resolve.store import Store
 
     where = resolve.whereabouts(args)
-    words = question.read(args, where.index_url)
+    words = question.read(args, where)
     start = _start(args, words.names())
     directory = Path(args.cache_dir or default_directory()).expanduser()
     progress = Progress("resolving", quiet=args.quiet)

@@ -15,6 +15,7 @@ from dpip.resolve.engine import Places
 if TYPE_CHECKING:
     import argparse
 
+    from dpip.cli.default_index import Whereabouts
     from dpip.resolve.request import Request
     from dpip.resolve.requirements_file import Inputs
 
@@ -34,8 +35,8 @@ class Words:
         return [requirement.name for requirement in plain]
 
 
-def read(args: argparse.Namespace, index_url: str | None) -> Words:
-    """Read the words; `index_url` is used where they name none.
+def read(args: argparse.Namespace, where: Whereabouts) -> Words:
+    """Read the words; `where` holds where they name no index.
 
     Raises UsageError for anything that makes no sense, with the file and line.
     """
@@ -45,7 +46,7 @@ def read(args: argparse.Namespace, index_url: str | None) -> Words:
         _read_file(path, overrides, args)
     if not inputs.requirements:
         raise UsageError("nothing to resolve", hint="name requirements, or files of them with -r")
-    return Words(inputs, overrides, _places(args, inputs, index_url))
+    return Words(inputs, overrides, _places(args, inputs, where))
 
 
 def request(words: Words, args: argparse.Namespace) -> Request:
@@ -132,20 +133,27 @@ def _text(location: str, args: argparse.Namespace) -> str:
         raise UsageError(f"cannot read {location}: {reason}") from None
 
 
-def _places(args: argparse.Namespace, inputs: Inputs, index_url: str | None) -> Places:
-    main = args.index_url or inputs.index_url or index_url
-    extra = [*args.extra_index_url, *inputs.extra_index_urls]
+def _places(args: argparse.Namespace, inputs: Inputs, where: Whereabouts) -> Places:
+    main = args.index_url or inputs.index_url
     without = args.no_index or inputs.no_index
+    extra = [*args.extra_index_url, *inputs.extra_index_urls]
+    find_links = [*args.find_links, *inputs.find_links]
+    trusted = [*args.trusted_host, *inputs.trusted_hosts, *where.trusted_hosts]
+    trusted += os.environ.get("PIP_TRUSTED_HOST", "").split()
+    if not main and not without:
+        main = where.index_url
+        extra += where.extra_index_urls
+        find_links += where.find_links
     indexes = () if without else (*extra, *([main] if main else []))
-    find_links = (*args.find_links, *inputs.find_links)
     if not indexes and not find_links:
         raise UsageError("there is no index to ask", hint="name one with --index-url")
     return Places(
         indexes=tuple(map(_checked_url, indexes)),
-        find_links=find_links,
+        find_links=tuple(find_links),
         offline=args.offline,
         refresh=args.refresh,
-        trusted_hosts=frozenset([*args.trusted_host, *inputs.trusted_hosts]),
+        trusted_hosts=frozenset(trusted),
+        variables=where.variables,
     )
 
 

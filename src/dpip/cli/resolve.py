@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dpip.cli import warm
 from dpip.resolve import answers
+from dpip.resolve.place import state
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from dpip.cli.default_index import Whereabouts
     from dpip.resolve.answering import Answered
@@ -88,44 +90,46 @@ def run(args: argparse.Namespace) -> int:
     args.format = args.format or _format_of(args.output)
     directory = Path(args.cache_dir or default_directory()).expanduser()
     now = time.time()
+    where = whereabouts(args)
+    watched = _watched(args, where)
     with closing(Store(None if args.no_cache else directory / FILE_NAME)) as store:
-        asked = _question(args)
+        asked = None if watched is None else _question(args, where, watched)
         held = store.answer(asked.key) if asked and not args.refresh else None
-        kept = Kept(store, directory, now, asked, held)
+        kept = Kept(store, directory, now, where, watched or [], asked, held)
         if held is not None and not args.download and (args.offline or held.fresh_until > now):
             return _give(held, kept, args)
         return _resolve(args, kept)
 
 
-def _question(args: argparse.Namespace) -> Question | None:
-    words = [*args.requirement, *args.editable]
+def _question(
+    args: argparse.Namespace, where: Whereabouts, watched: Iterable[str]
+) -> Question | None:
     # What no index vouches for is not kept: it may change without anybody saying so.
-    if args.no_index or args.find_links or any(answers.is_changeable(each) for each in words):
+    if any(answers.is_changeable(each) for each in (*args.requirement, *args.editable)):
         return None
     options = [
-        (name, _without_secrets(value))
+        (name, value)
         for name, value in sorted(vars(args).items())
         if name not in _NO_PART_OF_THE_QUESTION and value
     ]
     if _asks_default_index(args):
-        from dpip.cli import default_index
-
-        options.append(("default index", default_index.fingerprint(args.node)))
+        options.append(("where", where))
+    options.append(("states", [(path, state(path)) for path in watched]))
     return answers.question(options, [*args.requirements, *args.constraint, *args.override])
+
+
+def _watched(args: argparse.Namespace, where: Whereabouts) -> list[str] | None:
+    """Return the files besides requirements that an answer depends on; None: it always may."""
+    from dpip.cli import default_index
+
+    listed = default_index.listed((*args.find_links, *where.find_links))
+    if listed is None or args.node or not _asks_default_index(args):
+        return listed
+    return [*default_index.configuration_files(), *listed]
 
 
 def _asks_default_index(args: argparse.Namespace) -> bool:
     return not args.index_url and not args.no_index
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_without_secrets(each) for each in value]
-    if isinstance(value, str) and "@" in value and "://" in value:
-        from dpip.resolve.transport import without_secrets
-
-        return without_secrets(value)
-    return value
 
 
 class Kept(NamedTuple):
@@ -134,6 +138,9 @@ class Kept(NamedTuple):
     store: Store
     directory: Path
     now: float
+    where: Whereabouts
+    watched: list[str]
+    """Files whose change may change the answer."""
     asked: Question | None
     held: Answer | None
 
@@ -144,8 +151,8 @@ def _resolve(args: argparse.Namespace, kept: Kept) -> int:
     from dpip.resolve import answering
     from dpip.resolve.engine import Engine
 
-    where = whereabouts(args)
-    words = question.read(args, where.index_url)
+    where = kept.where
+    words = question.read(args, where)
     progress = Progress("resolving", quiet=args.quiet)
     engine = Engine(
         words.places, kept.store, kept.directory, kept.now, progress.show, begun=early.begun
@@ -246,17 +253,7 @@ def _give(answer: Answer, kept: Kept, args: argparse.Namespace) -> int:
         warm.forget(str(kept.directory))
     elif kept.asked and not args.no_cache and not args.download:
         term = float("inf") if args.offline else answer.fresh_until
-        plan = warm.plan(
-            args.output, quiet=args.quiet, texts=kept.asked.files, states=_states(args)
-        )
+        texts = kept.asked.files
+        plan = warm.plan(args.output, quiet=args.quiet, texts=texts, states=kept.watched)
         warm.keep(args.words, str(kept.directory), plan, term, answer.talk, answer.body)
     return 0
-
-
-def _states(args: argparse.Namespace) -> list[str]:
-    """Return the configuration files that say where the line asks."""
-    if args.node or not _asks_default_index(args):
-        return []
-    from dpip.cli import default_index
-
-    return default_index.configuration_files()

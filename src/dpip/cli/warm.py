@@ -25,7 +25,7 @@ import time
 from zlib import crc32
 
 from dpip import __version__
-from dpip.resolve.place import default_directory
+from dpip.resolve.place import default_directory, replace, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def keep(  # noqa: PLR0917 - one call, beside the answer
     place = _place(directory, line)
     try:
         os.makedirs(os.path.dirname(place), exist_ok=True)
-        _replace(place, b"%08x" % crc32(data) + data)
+        replace(place, b"%08x" % crc32(data) + data)
     except OSError:
         return
 
@@ -106,20 +106,11 @@ def give(body: str, talk: str, output: str | None, *, quiet: bool) -> None:
         sys.stdout.write(body)
         return
     try:
-        _replace(output, body.encode())
+        replace(output, body.encode())
     except OSError as error:
         from dpip.errors import UsageError
 
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from None
-
-
-def state(path: str) -> str:
-    """Return what changes when a file is written anew; empty where there is none."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return ""
-    return f"{found.st_mtime_ns} {found.st_size} {found.st_ino}"
 
 
 def _line(words: "Sequence[str]") -> str | None:
@@ -183,17 +174,3 @@ def _holds(kind: str, path: str, before: str) -> bool:
             return file.read() == before.encode("utf-8", "surrogateescape")
     except OSError:
         return False
-
-
-def _replace(path: str, body: bytes) -> None:
-    """Put the whole of it there, or leave what was there alone."""
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(body)
-        os.replace(temporary, path)
-    except OSError:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise

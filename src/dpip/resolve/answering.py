@@ -48,10 +48,12 @@ def answer(
 ) -> Answered:
     """Solve, through the node if that works. `names` are pages to ask for without a node.
 
+    A node knows nothing of further indexes and of --find-links: with those it is not asked.
     `say` is told, in one line, why a node was of no help. That there is no answer is not
     believed on a node's facts alone: what it lacks, an index may have.
     """
-    if node is not None and closure.can_ask(request):
+    alone = len(engine.indexes.urls) == 1 and not engine.places.find_links
+    if node is not None and alone and closure.can_ask(request):
         from dpip.resolve import closure_client
         from dpip.resolve.resolution import Solution
 

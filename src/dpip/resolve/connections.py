@@ -12,6 +12,7 @@ import http.client
 import os
 import socket
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
@@ -272,9 +273,12 @@ def open_transport(
     trusted_hosts: frozenset[str] = frozenset(),
     attempts: int = 4,
     begun: Begun | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> Transport:
     """Return the whole stack: sockets, retries, credentials, redirects."""
-    sockets = Connections(timeout=timeout, trusted_hosts=trusted_hosts, begun=begun)
+    sockets = Connections(
+        timeout=timeout, trusted_hosts=trusted_hosts, begun=begun, environ=environ
+    )
     retrying = Retrying(sockets, attempts=attempts)
     return Following(Authenticated(retrying, credentials or Credentials()))
 
@@ -301,10 +305,10 @@ def _is_forward_proxy(connection: http.client.HTTPConnection, where: Origin) -> 
 def proxy_for(scheme: str, host: str, port: int, environ: Mapping[str, str]) -> str | None:
     """Return the proxy URL that the environment names for an origin, or None.
 
-    `NO_PROXY` holds host names (a leading dot or not: subdomains too), optionally with a
-    port, or `*`, separated by commas.
+    `PIP_PROXY` goes before the rest. `NO_PROXY` holds host names (a leading dot or not:
+    subdomains too), optionally with a port, or `*`, separated by commas.
     """
-    names = (f"{scheme}_proxy", "all_proxy")
+    names = ("pip_proxy", f"{scheme}_proxy", "all_proxy")
     proxy = next((v for n in names for v in (environ.get(n), environ.get(n.upper())) if v), None)
     if not proxy:
         return None
@@ -320,18 +324,36 @@ def proxy_for(scheme: str, host: str, port: int, environ: Mapping[str, str]) -> 
 
 
 def _tls_context(environ: Mapping[str, str], *, checked: bool) -> ssl.SSLContext:
-    """Return a client context: a named bundle, else the system's own certificate store."""
+    """Return a client context: a named bundle, else the system's own certificate store.
+
+    `PIP_CLIENT_CERT` names a file with a certificate and its key to show to servers.
+    """
+    context = _checking(environ) if checked else _unchecking()
+    mine = environ.get("PIP_CLIENT_CERT")
+    if mine:
+        context.load_cert_chain(Path(mine).expanduser())
+    return context
+
+
+def _checking(environ: Mapping[str, str]) -> ssl.SSLContext:
     import ssl
 
-    if not checked:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
     for name in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
         bundle = environ.get(name)
         if bundle:
-            return ssl.create_default_context(cafile=bundle)
+            path = Path(bundle).expanduser()
+            return ssl.create_default_context(
+                cafile=None if path.is_dir() else path, capath=path if path.is_dir() else None
+            )
     import truststore
 
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _unchecking() -> ssl.SSLContext:
+    import ssl
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

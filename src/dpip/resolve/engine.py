@@ -7,6 +7,7 @@ requirements are resolved the same way.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,8 @@ class Places:
     trusted_hosts: frozenset[str] = frozenset()
     use_keyring: bool = True
     timeout: float = 30.0
+    variables: tuple[tuple[str, str], ...] = ()
+    """Laid over the environment where connections ask it: PIP_CERT and the like."""
 
 
 class Engine:
@@ -76,6 +79,7 @@ class Engine:
             timeout=places.timeout,
             trusted_hosts=places.trusted_hosts,
             begun=begun,
+            environ={**os.environ, **dict(places.variables)},
         )
         self.indexes = Indexes(
             places.indexes,
@@ -140,7 +144,13 @@ class Engine:
 
     def solve(self, request: Request) -> Solution | Impossible:
         """Return the answer, or why there is none. Raises DpipError where an index fails."""
-        return drive(request, self.facts, self.facts.gather)
+        outcome = drive(request, self.facts, self.facts.gather)
+        if not self.places.find_links:
+            return outcome
+        from dpip.resolve.find_links import hashed
+        from dpip.resolve.resolution import Solution
+
+        return hashed(outcome) if isinstance(outcome, Solution) else outcome
 
     def check_pages(self, pages: Iterable[tuple[str, str]]) -> list[Read | None]:
         """Return what pages, named by index and project, are now; all asked for at once."""

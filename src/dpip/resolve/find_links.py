@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -15,7 +17,9 @@ from dpip.resolve.transport import get, without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dpip.resolve.facts import CandidateFile
     from dpip.resolve.pages import FileRow, PageRecord
+    from dpip.resolve.resolution import Solution
     from dpip.resolve.transport import Transport
 
 
@@ -69,6 +73,29 @@ class FindLinks:
             return [pages.FileRow(name, url)]
         accepted = {"Accept": "text/html", "Accept-Encoding": "gzip"}
         return _from_html(get(self._transport, url, accepted, pages.MAX_PAGE), without_secrets(url))
+
+
+def hashed(solution: Solution) -> Solution:
+    """Return the solution with hash and size of the local files in it: nobody listed them."""
+    if not any(_is_unlisted(file) for pin in solution.pins for file in pin.files):
+        return solution
+    pins = []
+    for pin in solution.pins:
+        files = tuple(_hashed(file) if _is_unlisted(file) else file for file in pin.files)
+        pins.append(replace(pin, files=files, file=files[pin.files.index(pin.file)]))
+    return replace(solution, pins=tuple(pins))
+
+
+def _is_unlisted(file: CandidateFile) -> bool:
+    return file.sha256 is None and file.url.startswith("file:") and local_path(file.url).is_file()
+
+
+def _hashed(file: CandidateFile) -> CandidateFile:
+    path = local_path(file.url)
+    with path.open("rb") as opened:
+        return replace(
+            file, sha256=file_digest(opened, "sha256").hexdigest(), size=path.stat().st_size
+        )
 
 
 def local_path(place: str) -> Path:

@@ -1,4 +1,7 @@
-"""Where the facts store lies. On the path of every warm run: it imports next to nothing."""
+"""Where what is remembered lies, and how it is put there.
+
+On the path of every warm run: it imports next to nothing.
+"""
 
 import os
 import sys
@@ -19,3 +22,26 @@ def default_directory() -> str:
     import platformdirs
 
     return platformdirs.user_cache_dir("dpip", appauthor=False)
+
+
+def state(path: str) -> str:
+    """Return what changes when a file is written anew; empty where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return ""
+    return f"{found.st_mtime_ns} {found.st_size} {found.st_ino}"
+
+
+def replace(path: str, body: bytes) -> None:
+    """Put the whole of it there, or leave what was there alone."""
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(body)
+        os.replace(temporary, path)
+    except OSError:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
