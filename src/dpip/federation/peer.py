@@ -135,7 +135,7 @@ class Peer:
         )
         terms = Terms(ours.trust.nodes, ours.withheld)
         if terms.widens(recorded(ledger)):
-            node.cursors.clear()
+            node.network.cursors.clear()
         record(ledger, terms)
         node.start()
         for contact in ours.contacts[1:]:

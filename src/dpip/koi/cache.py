@@ -64,13 +64,20 @@ class Record:
 
 
 class Cache:
-    """A cache in the file `koi.sqlite3` of a directory."""
+    """A cache in the file `koi.sqlite3` of a directory.
+
+    What was written survives the death of the process; with `sync`, a power cut too.
+    """
 
     def __init__(
-        self, directory_path: Path | str = "rid_cache", *, store: Store | None = None
+        self,
+        directory_path: Path | str = "rid_cache",
+        *,
+        store: Store | None = None,
+        sync: bool = False,
     ) -> None:
         self.directory_path = Path(directory_path)
-        self.store = store or Store(self.directory_path / FILE_NAME)
+        self.store = store or Store(self.directory_path / FILE_NAME, sync=sync)
         self.changes = 0
         """How often this cache was changed: what was read before a change may be out of date."""
 
@@ -121,8 +128,8 @@ class Cache:
             connection.execute("DELETE FROM bundle")
 
     def list_rids(self, rid_types: Sequence[RIDType] | None = None) -> list[RID]:
-        """Return the RIDs held, of the types named or of all, in order of their text."""
-        return [RID.from_string(rid) for (rid,) in self.scan("rid", rid_types)]
+        """Return the RIDs held, of the types named or, if none is, of all; ordered by text."""
+        return [RID.from_string(rid) for (rid,) in self.scan("rid", rid_types or None)]
 
     def record(self, rid: RID) -> Record | None:
         """Return what is known of a bundle without reading its contents."""
@@ -154,6 +161,13 @@ class Cache:
         query = f"SELECT {columns} FROM bundle WHERE rid=?"
         for rid in rids:
             yield rid, self.store.row(query, (str(rid),))
+
+
+def store_of(cache: BundleCache, file_path: Path | str, *, sync: bool = False) -> Store:
+    """Return the database of a cache; for caches of other make, one beside a file."""
+    if isinstance(cache, Cache):
+        return cache.store
+    return Store(Path(file_path).with_suffix(".sqlite3"), sync=sync)
 
 
 @cache

@@ -35,6 +35,11 @@ class NodeIdentity:
     UUID in a file of protocol 1.0 is kept, and that node speaks the plain wire only.
     """
 
+    rid: KoiNetNode
+    profile: NodeProfile
+    cache: BundleCache
+    file_path: Path
+
     def __init__(
         self,
         name: str,
@@ -46,9 +51,11 @@ class NodeIdentity:
         key_password: str | None = None,
     ) -> None:
         self.name = name
-        self._path = Path(file_path)
-        self._cache = cache
-        self.key = self._open_key(Path(key_path or self._path.with_suffix(".pem")), key_password)
+        self.file_path = Path(file_path)
+        self.cache = cache
+        self.key = self._open_key(
+            Path(key_path or self.file_path.with_suffix(".pem")), key_password
+        )
         self.profile = dataclasses.replace(profile, public_key=self.key.public_text)
         self.rid = self._kept_rid() or self.key.node_rid(name)
         self.signs = self.rid.id == key_id(self.key.public_text)
@@ -60,7 +67,7 @@ class NodeIdentity:
     def bundle(self) -> Bundle:
         """The node's own bundle: the cached one, or a new one if the profile has changed."""
         contents = self.profile.contents()
-        cached = self._cache.read(self.rid)
+        cached = self.cache.read(self.rid)
         if cached is not None and cached.contents == contents:
             return cached
         return Bundle.generate(self.rid, contents)
@@ -79,19 +86,19 @@ class NodeIdentity:
 
     def _kept_rid(self) -> KoiNetNode | None:
         try:
-            return decode(self._path.read_bytes(), _Kept).rid
+            return decode(self.file_path.read_bytes(), _Kept).rid
         except FileNotFoundError:
             return None
         except (OSError, KoiError) as error:
-            raise UnreadableState(f"{self._path}: {error}") from None
+            raise UnreadableState(f"{self.file_path}: {error}") from None
 
     def _keep(self) -> None:
         text = msgspec.json.format(
             msgspec.json.encode({"rid": str(self.rid), "profile": to_plain(self.profile)})
         )
-        partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.partial")
+        partial = self.file_path.with_name(f"{self.file_path.name}.{os.getpid()}.partial")
         try:
             partial.write_bytes(text)
-            partial.replace(self._path)
+            partial.replace(self.file_path)
         except OSError as error:
-            raise UnreadableState(f"cannot write {self._path}: {error}") from None
+            raise UnreadableState(f"cannot write {self.file_path}: {error}") from None

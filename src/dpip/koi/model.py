@@ -7,15 +7,19 @@ pydantic's schema when, and only when, pydantic asks.
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
 from .canonical import to_json_value, wire_form
 from .errors import InvalidContents, InvalidRid, MalformedMessage
 from .rid import RID, RIDType
+
+if TYPE_CHECKING:
+    from typing import Self
 
 T = TypeVar("T")
 
@@ -28,6 +32,33 @@ class WireModel:
     def to_json(self) -> bytes:
         """Return compact JSON; fields that are None are written as null."""
         return wire_form(self)
+
+    # The original's models are pydantic's; programs written for them call these.
+
+    def model_dump(self, *, mode: str = "python", exclude_none: bool = False) -> dict[str, Any]:
+        """Return the fields as JSON values; `mode` makes no difference to these models."""
+        del mode
+        plain: dict[str, Any] = to_plain(self)
+        return _without_none(plain) if exclude_none else plain
+
+    def model_dump_json(self, *, indent: int | None = None, exclude_none: bool = False) -> str:
+        """Return JSON text."""
+        found = wire_form(self.model_dump(exclude_none=exclude_none))
+        return (found if indent is None else msgspec.json.format(found, indent=indent)).decode()
+
+    @classmethod
+    def model_validate(cls, value: Any) -> Self:
+        """Read JSON values; raise InvalidContents."""
+        return value if isinstance(value, cls) else convert(value, cls)
+
+    @classmethod
+    def model_validate_json(cls, text: str | bytes) -> Self:
+        """Read JSON text; raise MalformedMessage."""
+        return decode(text.encode() if isinstance(text, str) else text, cls)
+
+    def model_copy(self, *, update: dict[str, Any] | None = None) -> Self:
+        """Return a copy, with some fields changed."""
+        return cast("Self", dataclasses.replace(cast("Any", self), **(update or {})))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
@@ -45,6 +76,19 @@ class WireModel:
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
         """Give pydantic the JSON schema of this model."""
         return json_schema(cls)
+
+
+def _without_none(plain: dict[str, Any]) -> dict[str, Any]:
+    """Leave out fields that are None, and keep whatever is inside of contents."""
+    found: dict[str, Any] = {}
+    for name, value in plain.items():
+        if isinstance(value, dict) and name != "contents":
+            found[name] = _without_none(value)
+        elif isinstance(value, list):
+            found[name] = [_without_none(v) if isinstance(v, dict) else v for v in value]
+        elif value is not None:
+            found[name] = value
+    return found
 
 
 def read_rid(kind: type[Any], value: Any) -> Any:

@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .cache import BundleCache, Cache
-from .envelopes import Envelopes
+from .clock import utc_now
 from .identity import NodeIdentity
-from .journal import Cursors, Journal
-from .network.address import AddressPolicy
-from .network.background import Background, Runner
-from .network.contact import Contact
-from .network.graph import NetworkGraph
 from .network.interface import NetworkInterface
-from .network.transport import HttpTransport, Transport
-from .outbox import Outbox
 from .processor.default_handlers import default_handlers, subscribe, types_of_interest
-from .processor.effects import Effects
-from .processor.inbox import Inbox
-from .processor.interface import ProcessorInterface, utc_now
-from .processor.policy import Policy, SourcePolicy
+from .processor.interface import MOST_BYTES, ProcessorInterface
 from .rid import KoiNetNode
-from .seen import Seen
-from .store import Store
-from .tombstones import Tombstones
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
+    from pathlib import Path
 
+    from .network.background import Runner
+    from .network.transport import Transport
     from .processor.handler import KnowledgeHandler
+    from .processor.policy import Policy
     from .protocol.node import NodeProfile
     from .rid import RIDType
 
@@ -47,8 +37,20 @@ class NodeInterface:
     speak the signed wire and nothing else. `first_contact` is a URL, or `RID@URL`. State is
     in three places: the identity file (with the key beside it), the cache directory, and
     for caches of other make a database beside `event_queues_file_path`. When the database
-    reaches `most_bytes`, nothing new is taken from outside.
+    reaches `most_bytes`, nothing new is taken from outside. Killed at any instant, it loses
+    nothing that it accepted; with `sync`, nor does it in a power cut, for one disk flush per
+    commit.
+
+    `cache`, `network` and `processor` take objects that the caller made, with their own
+    identity and settings: what is said here about those parts then has no effect.
     """
+
+    cache: BundleCache
+    identity: NodeIdentity
+    network: NetworkInterface
+    processor: ProcessorInterface
+    first_contact: str | None
+    use_kobj_processor_thread: bool
 
     def __init__(  # noqa: PLR0917 (the original signature)
         self,
@@ -70,71 +72,56 @@ class NodeInterface:
         allowed_networks: Sequence[str] = (),
         key_path: str | Path | None = None,
         key_password: str | None = None,
-        most_bytes: int = 16 << 30,
+        most_bytes: int = MOST_BYTES,
+        sync: bool = False,
         clock: Callable[[], datetime] = utc_now,
         transport: Transport | None = None,
         runner: Runner | None = None,
     ) -> None:
-        self.cache = cache if cache is not None else Cache(cache_directory_path)
-        self.identity = NodeIdentity(
-            name,
-            profile,
-            self.cache,
-            identity_file_path,
-            key_path=key_path,
-            key_password=key_password,
+        network = network or (processor.network if processor else None)
+        self.cache = _cache(cache, network) or Cache(cache_directory_path, sync=sync)
+        self.identity = (
+            network.identity
+            if network
+            else NodeIdentity(
+                name,
+                profile,
+                self.cache,
+                identity_file_path,
+                key_path=key_path,
+                key_password=key_password,
+            )
         )
         self.first_contact = first_contact
         self.use_kobj_processor_thread = use_kobj_processor_thread
-        self.store = (
-            self.cache.store
-            if isinstance(self.cache, Cache)
-            else Store(Path(event_queues_file_path).with_suffix(".sqlite3"))
-        )
-        self.graph = network.graph if network else NetworkGraph(self.cache, self.identity)
-        self.envelopes = Envelopes(self.identity, self.graph, allow_unsigned=allow_unsigned)
-        self.seen = Seen(self.store)
-        self.inbox = Inbox(self.store, self.seen)
-        self.cursors = Cursors(self.store)
-        kept_here = isinstance(self.cache, Cache) and self.cache.store is self.store
-        self.journal = Journal(self.store) if kept_here else None
-        contact = None if first_contact is None else Contact.parse(first_contact)
-        addresses = AddressPolicy.for_node(
-            self.identity.profile.base_url,
-            allowed=tuple(allowed_networks),
-            named=() if contact is None else (contact.url,),
-        )
         self.network = network or NetworkInterface(
-            identity=self.identity,
-            cache=self.cache,
-            graph=self.graph,
-            envelopes=self.envelopes,
-            outbox=Outbox(self.store),
-            transport=transport or HttpTransport(addresses),
-            runner=runner or Background(),
-            contact=contact,
-            journal=self.journal,
-            cursors=self.cursors,
+            event_queues_file_path,
+            first_contact,
+            self.cache,
+            self.identity,
+            allow_unsigned=allow_unsigned,
+            allowed_networks=allowed_networks,
+            sync=sync,
+            transport=transport,
+            runner=runner,
         )
+        if network and first_contact is not None and network.contact is None:
+            network.name_first_contact(first_contact)
+        self.store = self.network.store
+        self.graph = self.network.graph
+        self.envelopes = self.network.envelopes
         self.processor = processor or ProcessorInterface(
             self.cache,
             self.network,
             self.identity,
             use_kobj_processor_thread,
             default_handlers if handlers is None else handlers,
-            inbox=self.inbox,
-            effects=Effects(
-                store=self.store,
-                cache=self.cache,
-                network=self.network,
-                inbox=self.inbox,
-                outbox=self.network.outbox,
-                tombstones=Tombstones(self.store),
-                policy=policy or SourcePolicy(),
-                clock=clock,
-                most_bytes=most_bytes,
-            ),
+            policy=policy,
+            clock=clock,
+            most_bytes=most_bytes,
         )
+        self.inbox = self.processor.inbox
+        self.seen = self.processor.seen
         interest = rid_types_of_interest
         self.processor.rid_types_of_interest = None if interest is None else list(interest)
         self.network.on_found = self.processor.accept
@@ -144,7 +131,7 @@ class NodeInterface:
         self.graph.generate()
         self.processor.start()
         self.processor.handle(bundle=self.identity.bundle)
-        if not self.use_kobj_processor_thread:
+        if not self.processor.use_kobj_processor_thread:
             self.processor.flush_kobj_queue()
         self.network.start()
         self._renew_subscriptions()
@@ -160,7 +147,7 @@ class NodeInterface:
     def stop(self, timeout: float = 5.0) -> None:
         """Process and deliver what can be in `timeout` seconds; the rest stays queued."""
         deadline = time.monotonic() + timeout
-        if self.use_kobj_processor_thread:
+        if self.processor.use_kobj_processor_thread:
             self.processor.flush_kobj_queue(timeout)
         else:
             self.processor.flush_kobj_queue()
@@ -172,3 +159,7 @@ class NodeInterface:
         """Stop, and let go of the database: for programs that go on without the node."""
         self.stop()
         self.store.close()
+
+
+def _cache(given: BundleCache | None, network: NetworkInterface | None) -> BundleCache | None:
+    return given if given is not None or network is None else network.cache

@@ -10,7 +10,7 @@ unless listed. What the operator named as first contact is always allowed.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from ..errors import ForbiddenAddress
@@ -36,6 +36,10 @@ class AddressPolicy:
         networks = tuple(ipaddress.ip_network(text, strict=False) for text in allowed)
         endpoints = frozenset(endpoint(url) for url in named)
         return cls(base_url is None or _is_loopback(base_url), networks, endpoints)
+
+    def naming(self, url: str) -> AddressPolicy:
+        """Return these rules with one more endpoint that the operator named."""
+        return replace(self, named=self.named | {endpoint(url)})
 
     def check_url(self, url: str) -> None:
         """Raise ForbiddenAddress if the URL's form, or a literal address in it, is refused."""

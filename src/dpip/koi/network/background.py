@@ -56,6 +56,11 @@ class Background:
         self._lock = threading.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    @property
+    def running(self) -> bool:
+        """Whether the thread was needed so far."""
+        return self._loop is not None
+
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:

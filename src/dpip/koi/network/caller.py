@@ -13,6 +13,7 @@ from ..model import decode
 from ..protocol import wire
 from ..protocol.api_models import EventsPayload, PollEvents
 from ..protocol.consts import BROADCAST_EVENTS_PATH
+from ..protocol.errors import ErrorType
 from ..protocol.event import Event, EventType
 from ..protocol.node import NodeProfile, NodeType
 from ..rid import RID, KoiNetNode
@@ -128,7 +129,21 @@ class Caller:
     async def exchange(
         self, peer: Peer, path: str, payload: Any, kind: type[T], *, headers: Any = None
     ) -> tuple[T, Answer]:
-        """Send a request and return the answer with its HTTP headers."""
+        """Send a request and return the answer with its HTTP headers.
+
+        A peer that does not know this node is told who it is, and asked once more.
+        """
+        try:
+            return await self._exchange(peer, path, payload, kind, headers)
+        except UnusableAnswer as error:
+            if error.code != ErrorType.UnknownNode:
+                raise
+            await self.introduce(peer)
+            return await self._exchange(peer, path, payload, kind, headers)
+
+    async def _exchange(
+        self, peer: Peer, path: str, payload: Any, kind: type[T], headers: Any
+    ) -> tuple[T, Answer]:
         if peer.signed and peer.rid is not None:
             body, _ = self.envelopes.seal(wire.signed_payload(payload), peer.rid)
         else:

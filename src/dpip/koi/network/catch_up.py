@@ -9,7 +9,6 @@ hundred at a time; what the provider introduced and no longer holds counts as it
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -73,16 +72,10 @@ class CatchUp:
                 await self._catch_up(node, rid_types)
             except KoiError as error:
                 logger.info("cannot catch up with %s: %s", node, error)
-                await self._introduce(node, error)
                 await self._sleep(pause)
                 pause *= 4
             else:
                 return
-
-    async def _introduce(self, node: KoiNetNode, error: KoiError) -> None:
-        if getattr(error, "code", "") == ErrorType.UnknownNode:
-            with suppress(KoiError):
-                await self._caller.introduce(await self._caller.peer(node, None))
 
     async def _catch_up(self, node: KoiNetNode, rid_types: Sequence[RIDType]) -> None:
         peer = await self._caller.peer(node, None)

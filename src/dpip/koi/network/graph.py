@@ -13,9 +13,10 @@ from ..model import convert
 from ..protocol.edge import EdgeProfile, EdgeStatus
 from ..protocol.node import NodeProfile
 from ..rid import RID, KoiNetEdge, KoiNetNode, RIDType
+from .directed import DirectedGraph, Edges
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container
 
     from ..cache import BundleCache
 
@@ -27,59 +28,19 @@ class _Identity(Protocol):
     def rid(self) -> KoiNetNode: ...
 
 
-class DirectedGraph:
-    """A view of the graph, with the vocabulary of networkx for reading."""
-
-    def __init__(self, nodes: dict[KoiNetNode, NodeProfile], edges: _Edges) -> None:
-        self._nodes = nodes
-        self._edges = edges
-
-    @property
-    def nodes(self) -> list[KoiNetNode]:
-        """Every node that has a profile or an edge."""
-        ends = [end for pair in list(self._edges) for end in pair]
-        return list(dict.fromkeys([*self._nodes, *ends]))
-
-    @property
-    def edges(self) -> _Edges:
-        """(source, target) to `{"rid": edge RID}`."""
-        return dict(self._edges)
-
-    def successors(self, node: KoiNetNode) -> Iterator[KoiNetNode]:
-        """Yield the subscribers of a node."""
-        return iter([target for source, target in list(self._edges) if source == node])
-
-    def predecessors(self, node: KoiNetNode) -> Iterator[KoiNetNode]:
-        """Yield the nodes that a node is subscribed to."""
-        return iter([source for source, target in list(self._edges) if target == node])
-
-    def has_node(self, node: KoiNetNode) -> bool:
-        """Say whether the node is known."""
-        return node in self._nodes or node in self.nodes
-
-    def has_edge(self, source: KoiNetNode, target: KoiNetNode) -> bool:
-        """Say whether events flow from `source` to `target`."""
-        return (source, target) in self._edges
-
-    def __contains__(self, node: object) -> bool:
-        return node in self.nodes
-
-    def __len__(self) -> int:
-        return len(self.nodes)
-
-
-_Edges = dict[tuple[KoiNetNode, KoiNetNode], dict[str, KoiNetEdge]]
-
-
 class NetworkGraph:
     """Look-ups over the graph; `dg` is the graph itself."""
 
+    cache: BundleCache
+    identity: _Identity
+    dg: DirectedGraph
+
     def __init__(self, cache: BundleCache, identity: _Identity) -> None:
-        self._cache = cache
-        self._identity = identity
+        self.cache = cache
+        self.identity = identity
         self._nodes: dict[KoiNetNode, NodeProfile] = {}
         self._edges: dict[KoiNetEdge, EdgeProfile] = {}
-        self._pairs: _Edges = {}
+        self._pairs: Edges = {}
         self.dg = DirectedGraph(self._nodes, self._pairs)
 
     def generate(self) -> None:
@@ -87,8 +48,8 @@ class NetworkGraph:
         self._nodes.clear()
         self._edges.clear()
         self._pairs.clear()
-        for rid in self._cache.list_rids([KoiNetNode, KoiNetEdge]):
-            bundle = self._cache.read(rid)
+        for rid in self.cache.list_rids([KoiNetNode, KoiNetEdge]):
+            bundle = self.cache.read(rid)
             if bundle is not None:
                 self.apply(rid, bundle.contents)
 
@@ -119,7 +80,7 @@ class NetworkGraph:
 
     def get_edges(self, direction: Direction | None = None) -> list[KoiNetEdge]:
         """Return this node's edges: those that bring events ("in"), carry them ("out"), all."""
-        me = self._identity.rid
+        me = self.identity.rid
         found = []
         for (source, target), data in list(self._pairs.items()):
             if (direction != "in" and source == me) or (direction != "out" and target == me):
@@ -136,7 +97,7 @@ class NetworkGraph:
 
         `status` and `allowed_type` keep only edges of that status, or that carry that type.
         """
-        me = self._identity.rid
+        me = self.identity.rid
         neighbors: dict[KoiNetNode, None] = {}
         for rid in self.get_edges(direction):
             edge = self._edges.get(rid)

@@ -6,8 +6,12 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..cache import Cache, store_of
+from ..envelopes import Envelopes
 from ..errors import KoiError, UnreachablePeer
+from ..journal import Cursors, Journal
 from ..model import decode
+from ..outbox import Outbox
 from ..protocol.api_models import (
     BundlesPayload,
     EventsPayload,
@@ -21,25 +25,26 @@ from ..protocol.edge import EdgeType
 from ..protocol.event import Event, ReceivedEvent
 from ..protocol.node import NodeType
 from ..rid import RID, KoiNetNode, RIDType
+from .address import AddressPolicy
+from .background import Background
 from .caller import RECEIVED_HEADER, SEQUENCE_HEADER, Caller, Peer
 from .catch_up import CatchUp
 from .contact import Contact, introduce
 from .delivery import Delivery
+from .graph import NetworkGraph
 from .request_handler import RequestHandler
 from .response_handler import ResponseHandler
+from .transport import HttpTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from ..bundle import Bundle, Manifest
     from ..cache import BundleCache
-    from ..envelopes import Envelopes
     from ..identity import NodeIdentity
-    from ..journal import Cursors, Journal
-    from ..outbox import Outbox
     from ..processor.knowledge_object import KnowledgeObject
     from .background import Runner
-    from .graph import NetworkGraph
     from .transport import Transport
 
 T = TypeVar("T")
@@ -50,39 +55,68 @@ logger = logging.getLogger(__name__)
 
 
 class NetworkInterface:
-    """Queues, requests and the graph; `contact` is whom this node introduces itself to."""
+    """Queues, requests and the graph. `first_contact` (`URL` or `RID@URL`) is whom it greets.
+
+    The first four arguments are all that a program needs to give. What is queued lies in the
+    cache's own database, and for caches of other make in one beside `file_path`.
+    """
+
+    identity: NodeIdentity
+    cache: BundleCache
+    first_contact: str | None
+    graph: NetworkGraph
+    request_handler: RequestHandler
+    response_handler: ResponseHandler
+    event_queues_file_path: str | Path
 
     def __init__(
         self,
-        *,
-        identity: NodeIdentity,
+        file_path: str | Path,
+        first_contact: str | None,
         cache: BundleCache,
-        graph: NetworkGraph,
-        envelopes: Envelopes,
-        outbox: Outbox,
-        transport: Transport,
-        runner: Runner,
-        contact: Contact | None = None,
-        journal: Journal | None = None,
-        cursors: Cursors | None = None,
+        identity: NodeIdentity,
+        *,
+        allow_unsigned: bool = True,
+        allowed_networks: Sequence[str] = (),
+        sync: bool = False,
+        transport: Transport | None = None,
+        runner: Runner | None = None,
     ) -> None:
         self.identity = identity
         self.cache = cache
-        self.graph = graph
-        self.outbox = outbox
-        self.runner = runner
-        self.transport = transport
-        self.contact = contact
-        self.first_contact = None if contact is None else contact.url
-        known = {} if contact is None or contact.rid is None else {contact.rid: contact.url}
-        self.caller = Caller(identity, graph, envelopes, transport, contacts=known)
-        self.delivery = Delivery(outbox, self.caller, runner)
-        self.request_handler = RequestHandler(self.caller, runner)
-        self.response_handler = ResponseHandler(cache, journal)
-        self.cursors = cursors
+        self.event_queues_file_path = file_path
+        self.store = store_of(cache, file_path, sync=sync)
+        self.graph = NetworkGraph(cache, identity)
+        self.envelopes = Envelopes(identity, self.graph, allow_unsigned=allow_unsigned)
+        self.outbox = Outbox(self.store)
+        self.runner = runner or Background()
+        self.transport = transport or HttpTransport(
+            AddressPolicy.for_node(identity.profile.base_url, allowed=tuple(allowed_networks))
+        )
+        self.caller = Caller(identity, self.graph, self.envelopes, self.transport)
+        self.first_contact = None
+        self.contact: Contact | None = None
+        if first_contact is not None:
+            self.name_first_contact(first_contact)
+        self.delivery = Delivery(self.outbox, self.caller, self.runner)
+        self.request_handler = RequestHandler(
+            cache, self.graph, caller=self.caller, runner=self.runner
+        )
+        kept_here = isinstance(cache, Cache) and cache.store is self.store
+        self.response_handler = ResponseHandler(cache, Journal(self.store) if kept_here else None)
+        self.cursors = Cursors(self.store)
         self.undated: frozenset[RIDType] = frozenset()
         self.on_found: Callable[[list[KnowledgeObject]], None] | None = None
         self._received: dict[str, str] = {}
+
+    def name_first_contact(self, text: str) -> None:
+        """Say whom to greet, as `URL` or `RID@URL`, before the node starts."""
+        self.first_contact = text
+        self.contact = Contact.parse(text)
+        if self.contact.rid is not None:
+            self.caller.contacts[self.contact.rid] = self.contact.url
+        if isinstance(self.transport, HttpTransport):
+            self.transport.policy = self.transport.policy.naming(self.contact.url)
 
     def start(self) -> None:
         """Deliver what an earlier run left, and introduce this node if it knows nobody."""
@@ -239,15 +273,7 @@ class NetworkInterface:
             logger.info("cannot poll %s: %s", node or url, error)
         except KoiError as error:
             logger.warning("cannot poll %s: %s", node or url, error)
-            if getattr(error, "code", "") == "unknown_node":
-                await self._introduce_again(node, url)
         return node, []
-
-    async def _introduce_again(self, node: KoiNetNode | None, url: str | None) -> None:
-        try:
-            await self.caller.introduce(await self.caller.peer(node, url))
-        except KoiError as error:
-            logger.info("cannot introduce this node to %s: %s", node or url, error)
 
     async def _poll_peer(self, peer: Peer) -> list[Event]:
         headers = {RECEIVED_HEADER: self._received.get(peer.url, "0")}

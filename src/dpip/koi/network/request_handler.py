@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import finalize
 
+from ..envelopes import Envelopes
 from ..errors import InvalidContents
+from ..model import convert
 from ..protocol.api_models import (
     BundlesPayload,
     EventsPayload,
@@ -21,11 +25,16 @@ from ..protocol.consts import (
     FETCH_RIDS_PATH,
     POLL_EVENTS_PATH,
 )
+from .address import AddressPolicy
+from .background import Background
+from .caller import Caller
+from .transport import HttpTransport
 
 if TYPE_CHECKING:
-    from ..rid import RID
+    from ..cache import BundleCache
+    from ..rid import RID, KoiNetNode
     from .background import Runner
-    from .caller import Caller
+    from .graph import NetworkGraph
 
 T = TypeVar("T")
 
@@ -33,12 +42,34 @@ T = TypeVar("T")
 class RequestHandler:
     """The five requests. All raise UnreachablePeer or UnusableAnswer.
 
-    Each takes either a request model as `req`, or its fields by keyword.
+    Each takes either a request model as `req`, or its fields by keyword. Made with a cache
+    and a graph only, it calls on its own: see `standalone`.
     """
 
-    def __init__(self, caller: Caller, runner: Runner) -> None:
-        self._caller = caller
-        self._runner = runner
+    cache: BundleCache
+    graph: NetworkGraph
+
+    def __init__(
+        self,
+        cache: BundleCache,
+        graph: NetworkGraph,
+        *,
+        caller: Caller | None = None,
+        runner: Runner | None = None,
+    ) -> None:
+        self.cache = cache
+        self.graph = graph
+        self._caller = caller or standalone(graph)
+        self._runner = runner or self._own_runner()
+
+    def _own_runner(self) -> Runner:
+        runner = Background()
+        finalize(self, _end, runner, self._caller)
+        return runner
+
+    def get_url(self, node_rid: KoiNetNode | None, url: str | None) -> str:
+        """Return where a node is called, or the URL given."""
+        return self._runner.call(self._caller.peer(node_rid, url)).url
 
     def broadcast_events(
         self,
@@ -105,10 +136,24 @@ class RequestHandler:
         return self._runner.call(ask())
 
 
+def standalone(graph: NetworkGraph) -> Caller:
+    """Return a caller for the node whose graph this is, with connections of its own."""
+    identity: Any = graph.identity
+    envelopes = Envelopes(identity, graph, allow_unsigned=True)
+    addresses = AddressPolicy.for_node(identity.profile.base_url)
+    return Caller(identity, graph, envelopes, HttpTransport(addresses))
+
+
+def _end(runner: Background, caller: Caller) -> None:
+    if runner.running:
+        runner.call(caller.transport.close())
+        runner.close()
+
+
 def _request(kind: type[T], req: T | None, fields: dict[str, Any]) -> T:
     if req is not None:
         return req
-    try:
-        return kind(**fields)
-    except TypeError as error:
-        raise InvalidContents(f"{kind.__name__}: {error}") from None
+    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(fields.keys() - known):
+        raise InvalidContents(f"{kind.__name__} has no {', '.join(unknown)}")
+    return convert(fields, kind)

@@ -48,6 +48,8 @@ class Audience(Protocol):
 class ResponseHandler:
     """Answers the three fetches. `asker` is the node that signed the question."""
 
+    cache: BundleCache
+
     def __init__(self, cache: BundleCache, journal: Journal | None = None) -> None:
         self.cache = cache
         self.journal = journal

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..protocol.event import EventType
 from ..rid import KoiNetEdge, KoiNetNode
+from ..tombstones import Tombstones
 from .holdings import holdings
 from .knowledge_object import KnowledgeObject, KnowledgeSource
 from .policy import ANONYMOUS, Facts, Policy
@@ -14,12 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from ..cache import BundleCache, Record
+    from ..cache import Record
     from ..network.interface import NetworkInterface
-    from ..outbox import Outbox
     from ..rid import RID
-    from ..store import Store
-    from ..tombstones import Tombstones
     from .inbox import Inbox
     from .pipeline import Broadcast, Fetch
     from .rows import Item
@@ -32,13 +30,9 @@ class Effects:
 
     def __init__(
         self,
-        *,
-        store: Store,
-        cache: BundleCache,
         network: NetworkInterface,
+        *,
         inbox: Inbox,
-        outbox: Outbox,
-        tombstones: Tombstones,
         policy: Policy,
         clock: Callable[[], datetime],
         most_bytes: int,
@@ -47,12 +41,12 @@ class Effects:
         self._looked = 0
         self._full = False
         self.policy = policy
-        self._store = store
-        self._cache = cache
+        self._store = network.store
+        self._cache = network.cache
         self._network = network
         self._inbox = inbox
-        self._outbox = outbox
-        self._holdings = holdings(cache, tombstones, inbox.upcoming)
+        self._outbox = network.outbox
+        self._holdings = holdings(network.cache, Tombstones(network.store), inbox.upcoming)
         self.clock = clock
         self._to_wake: set[KoiNetNode] = set()
         self._held: KnowledgeObject | None = None

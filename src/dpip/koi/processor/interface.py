@@ -13,39 +13,43 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..canonical import matches
-from ..errors import KoiError
+from ..clock import utc_now
+from ..errors import InvalidContents
 from ..protocol.event import ReceivedEvent
 from ..rid import RID, KoiNetNode, RIDType
-from .default_handlers import STANDARD_HANDLERS
+from ..seen import Seen
+from .arrangement import Arrangement, is_standard
+from .effects import Effects
 from .handler import HandlerType, KnowledgeHandler, StopChain
 from .inbox import Inbox
 from .knowledge_object import KnowledgeEventType, KnowledgeObject, KnowledgeSource
+from .kobj_queue import KnowledgeQueue
 from .pipeline import Broadcast, Effect, Fetch, Run, Store, run
+from .policy import SourcePolicy
 from .rows import Item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from ..bundle import Bundle, Manifest
     from ..cache import BundleCache
     from ..identity import NodeIdentity
     from ..network.interface import NetworkInterface
     from ..protocol.event import Event
-    from .effects import Effects
     from .handler import HandlerFunction
+    from .policy import Policy
 
 logger = logging.getLogger(__name__)
 
+MOST_BYTES = 16 << 30
 COMMIT_EVERY = 64
 GATHER_SECONDS = 0.002  # an idle worker lets a burst begin: one wake-up, one commit
 FAILURE_SECONDS = 0.5
-MOST_TYPES = 10_000
-_STANDARD = frozenset(id(handler) for handler in STANDARD_HANDLERS)
 
 
 @dataclass(slots=True)
@@ -58,17 +62,15 @@ class _Job:
     mine: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Chains:
-    """The handlers that see RIDs of one type, by phase; `late`: those of others, late ones."""
-
-    phases: dict[HandlerType, list[KnowledgeHandler]]
-    late: list[KnowledgeHandler]
-
-
 class ProcessorInterface:
     """Queues knowledge and runs it through the pipeline, on a thread of its own if asked."""
 
+    cache: BundleCache
+    network: NetworkInterface
+    identity: NodeIdentity
+    handlers: list[KnowledgeHandler]
+    kobj_queue: KnowledgeQueue
+    use_kobj_processor_thread: bool
     worker_thread: threading.Thread | None = None
 
     def __init__(
@@ -79,8 +81,9 @@ class ProcessorInterface:
         use_kobj_processor_thread: bool,
         default_handlers: Sequence[KnowledgeHandler] = (),
         *,
-        inbox: Inbox,
-        effects: Effects,
+        policy: Policy | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         self.cache = cache
         self.network = network
@@ -88,12 +91,20 @@ class ProcessorInterface:
         self.use_kobj_processor_thread = use_kobj_processor_thread
         self.rid_types_of_interest: list[RIDType] | None = [KoiNetNode]
         self.failures = 0
-        self._inbox = inbox
-        self._effects = effects
-        self._handlers: dict[HandlerType, list[KnowledgeHandler]] = {h: [] for h in HandlerType}
-        self._by_type: dict[str, _Chains] = {}
-        for handler in default_handlers:
-            self.add_handler(handler)
+        self.seen = Seen(network.store)
+        self.inbox = self._inbox = Inbox(network.store, self.seen)
+        self._effects = Effects(
+            network,
+            inbox=self._inbox,
+            policy=policy or SourcePolicy(),
+            clock=clock,
+            most_bytes=most_bytes,
+        )
+        self.handlers = list(default_handlers)
+        self._arrangement = Arrangement()
+        self.kobj_queue = KnowledgeQueue(self)
+        if use_kobj_processor_thread:
+            self.worker_thread = self._worker()
         self._changed = threading.Condition()
         self._turn = threading.RLock()
         self._returned: deque[tuple[_Job, Any]] = deque()
@@ -104,15 +115,9 @@ class ProcessorInterface:
 
     # Handlers
 
-    @property
-    def handlers(self) -> list[KnowledgeHandler]:
-        """All handlers, by phase and in their order."""
-        return [handler for phase in self._handlers.values() for handler in phase]
-
     def add_handler(self, handler: KnowledgeHandler) -> None:
-        """Add a handler after those of its phase."""
-        self._handlers[handler.handler_type].append(handler)
-        self._by_type.clear()
+        """Add a handler at the end of the array `handlers`, which may also be changed itself."""
+        self.handlers.append(handler)
 
     def register_handler(
         self,
@@ -153,7 +158,7 @@ class ProcessorInterface:
     ) -> None:
         """Queue one piece of knowledge; it is safe in the database when this returns.
 
-        Raises QueueFull when too much waits already, KoiError when nothing was given.
+        Raises QueueFull when too much waits already, InvalidContents when nothing was given.
         """
         found = kobj
         if event is not None:
@@ -166,13 +171,12 @@ class ProcessorInterface:
         elif rid is not None:
             found = KnowledgeObject.from_rid(rid, event_type, source)
         if found is None:
-            raise KoiError("one of rid, manifest, bundle, event or kobj is needed")
+            raise InvalidContents("one of rid, manifest, bundle, event or kobj is needed")
         found.sender = found.sender or sender
-        if isinstance(event, ReceivedEvent) and event.lane:
-            self._inbox.add_once(found, event.lane, event.seq)
-            self.wake()
-        else:
+        if not (isinstance(event, ReceivedEvent) and event.lane):
             self.accept([found])
+        elif self._inbox.add_once(found, event.lane, event.seq):
+            self.wake()
 
     def accept(self, kobjs: Sequence[KnowledgeObject], *, later: bool = False) -> None:
         """Queue many objects with one commit; `later` leaves that to the caller."""
@@ -195,17 +199,21 @@ class ProcessorInterface:
     def start(self) -> None:
         """Start the worker thread, if this processor has one."""
         self._stopping = False
-        if self.use_kobj_processor_thread and self.worker_thread is None:
-            self.worker_thread = threading.Thread(
-                target=self._work, name="koi-processor", daemon=True
-            )
+        if self._working:
+            return
+        if self.use_kobj_processor_thread:
+            self.worker_thread = self.worker_thread or self._worker()
             self.worker_thread.start()
+
+    def _worker(self) -> threading.Thread:
+        return threading.Thread(target=self._work, name="koi-processor", daemon=True)
 
     def stop(self) -> None:
         """Finish the object at hand and stop; what is queued stays queued."""
         self._stopping = True
         self.wake()
-        if self.worker_thread is not None:
+        if self._working:
+            assert self.worker_thread is not None
             self.worker_thread.join()
             self.worker_thread = None
         with self._turn:
@@ -215,7 +223,7 @@ class ProcessorInterface:
         """Process everything in the queue, or wait for the worker thread to have done so."""
         if self._busy_thread == threading.get_ident():
             return
-        if self.worker_thread is not None:
+        if self._working:
             with self._changed:
                 self._changed.wait_for(lambda: self._inbox.size == 0 or self._stopping, timeout)
             return
@@ -226,6 +234,10 @@ class ProcessorInterface:
                     self._commit()
             if idle and not self._wait_for_returned():
                 return
+
+    @property
+    def _working(self) -> bool:
+        return self.worker_thread is not None and self.worker_thread.ident is not None
 
     def process_kobj(self, kobj: KnowledgeObject) -> None:
         """Run one object through the pipeline here and now, past the queue."""
@@ -279,6 +291,7 @@ class ProcessorInterface:
 
     def _job(self, item: Item) -> _Job:
         job = _Job(item, item.kobj.sender, iter(()))  # type: ignore[arg-type]
+        self._arrangement.renew(self.handlers)
 
         chain = partial(self._chain, job)
         job.run = run(item.kobj, chain, self._effects.admits, stored=item.stored)
@@ -290,32 +303,26 @@ class ProcessorInterface:
         if phase is HandlerType.Bundle and kobj.source == KnowledgeSource.External:
             manifest = kobj.manifest
             kobj.verified = manifest is not None and matches(kobj.contents, manifest.sha256_hash)
-        for handler in self._chains(type(kobj.rid)).phases[phase]:
+        for handler in self._arrangement.chains(type(kobj.rid)).phases[phase]:
             if not handler.wants_event(kobj):
                 continue
-            if id(handler) not in _STANDARD:
+            given = kobj
+            if not is_standard(handler):
                 job.mine = True
                 self._effects.settle()
-            result = handler.func(self, kobj)
+                given = kobj.model_copy()  # what it changes and does not return is not passed on
+            result = handler.func(self, given)
             if isinstance(result, StopChain):
                 return result
             if isinstance(result, KnowledgeObject):
                 kobj = result
         return kobj
 
-    def _chains(self, kind: RIDType) -> _Chains:
-        found = self._by_type.get(kind.text)
-        if found is None:
-            if len(self._by_type) > MOST_TYPES:
-                self._by_type.clear()
-            phases = {
-                phase: [one for one in handlers if one.wants_type(kind)]
-                for phase, handlers in self._handlers.items()
-            }
-            after = phases[HandlerType.Network] + phases[HandlerType.Final]
-            found = _Chains(phases, [one for one in after if id(one) not in _STANDARD])
-            self._by_type[kind.text] = found
-        return found
+    def call_handler_chain(
+        self, handler_type: HandlerType, kobj: KnowledgeObject
+    ) -> KnowledgeObject | StopChain:
+        """Run the handlers of one phase on an object, outside of the pipeline."""
+        return self._chain(self._job(Item(0, kobj)), handler_type, kobj)
 
     def _drive(self, job: _Job, value: Any) -> None:
         effect = self._advance(job, value)
@@ -349,7 +356,7 @@ class ProcessorInterface:
                     case Fetch():
                         value = self._effects.read(effect)
                     case Store(kobj):
-                        late = self._chains(type(kobj.rid)).late
+                        late = self._arrangement.chains(type(kobj.rid)).late
                         others = any(handler.wants_event(kobj) for handler in late)
                         self._effects.store(kobj, job.item, resumable=others)
                         value = None
@@ -378,8 +385,3 @@ class ProcessorInterface:
         self._effects.commit()
         if self._inbox.size == 0:
             self.wake()
-
-
-def utc_now() -> datetime:
-    """Return this moment; the default clock."""
-    return datetime.now(UTC)

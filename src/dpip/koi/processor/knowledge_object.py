@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..bundle import Bundle, Manifest
+from ..model import WireModel
 from ..protocol.event import Event, EventType
 from ..rid import RID, KoiNetNode
+
+if TYPE_CHECKING:
+    from typing import Self
 
 KnowledgeEventType = EventType | None
 
@@ -21,7 +25,7 @@ class KnowledgeSource(StrEnum):
 
 
 @dataclass(slots=True, eq=False)
-class KnowledgeObject:
+class KnowledgeObject(WireModel):
     """A container for RIDs, manifests, bundles and events; handlers fill it in.
 
     `normalized_event_type` says what happened from the point of view of this node's cache,
@@ -76,6 +80,11 @@ class KnowledgeObject:
         contents = event.contents if manifest else None
         return cls(event.rid, manifest, contents, event.event_type, source)
 
+    def model_copy(self, *, update: dict[str, Any] | None = None) -> Self:
+        """Return a copy that shares contents and targets with this one."""
+        changes = {} if update is None else update
+        return type(self)(**{name: getattr(self, name) for name in _FIELDS} | changes)
+
     @property
     def bundle(self) -> Bundle | None:
         """The bundle, once manifest and contents are known."""
@@ -89,3 +98,6 @@ class KnowledgeObject:
         if self.normalized_event_type is None:
             return None
         return Event(self.rid, self.normalized_event_type, self.manifest, self.contents)
+
+
+_FIELDS = tuple(field.name for field in fields(KnowledgeObject))

@@ -25,6 +25,8 @@ __all__ = [
     "Manifest",
     "ManifestsPayload",
     "PollEvents",
+    "RequestModels",
+    "ResponseModels",
     "RidsPayload",
 ]
 
@@ -88,3 +90,7 @@ class EventsPayload(WireModel):
     """A batch of events, oldest first."""
 
     events: list[Event]
+
+
+RequestModels = EventsPayload | PollEvents | FetchRids | FetchManifests | FetchBundles
+ResponseModels = RidsPayload | ManifestsPayload | BundlesPayload | EventsPayload

@@ -28,7 +28,7 @@ class EdgeType(StrEnum):
     POLL = "POLL"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EdgeProfile(WireModel):
     """The contents of an edge bundle; the target is the subscriber."""
 

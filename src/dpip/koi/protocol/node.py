@@ -17,7 +17,7 @@ class NodeType(StrEnum):
     PARTIAL = "PARTIAL"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NodeProvides(WireModel):
     """The RID types that a node sends events of, and answers state queries about."""
 
@@ -25,7 +25,7 @@ class NodeProvides(WireModel):
     state: list[RIDType] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class NodeProfile(WireModel):
     """A node's address (with the prefix), kind, offers and public key (base64 DER SPKI)."""
 
