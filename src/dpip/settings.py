@@ -61,6 +61,8 @@ class Settings:
     """Nodes whose word on public projects counts: node RIDs or their key hashes, by commas."""
     trusted_root: str = ""
     """File with the authorities and logs by which attestations are checked (sigstore's form)."""
+    allow_unsigned: bool = False
+    """Also speak with peers of KOI-net 1.0, which do not sign what they say."""
     page_max_age: float = 300.0
     """How long a cached project page is served before it is revalidated."""
     upstream_timeout: float = 30.0

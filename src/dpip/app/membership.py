@@ -28,5 +28,6 @@ def membership(settings: Settings, sources: Sources) -> Membership:
         url=settings.public_url,
         contacts=settings.first_contact,
         networks=settings.peer_networks,
+        unsigned=settings.allow_unsigned,
         withheld=frozenset(f"{pattern} {source}" for pattern, source in table.items()),
     )

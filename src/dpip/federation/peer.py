@@ -55,8 +55,8 @@ class Membership:
     """How a node takes part. `home` is the directory of its KOI state and of its key.
 
     `url` is the node's own base URL, empty for the address that it listens on; `networks` are
-    private ones in which peers may be called. `withheld` are the rows of the routing
-    table that keep names out of the network.
+    private ones in which peers may be called; `unsigned` admits peers of KOI-net 1.0.
+    `withheld` are the rows of the routing table that keep names out of the network.
     """
 
     home: Path
@@ -65,6 +65,7 @@ class Membership:
     url: str = ""
     contacts: Sequence[str] = ()
     networks: Sequence[str] = ()
+    unsigned: bool = False
     withheld: frozenset[str] = frozenset()
 
 
@@ -132,6 +133,7 @@ class Peer:
             rid_types_of_interest=(KoiNetNode, KoiNetEdge, *KINDS),
             policy=TrustPolicy(ours.trust),
             allowed_networks=tuple(ours.networks),
+            allow_unsigned=ours.unsigned,
         )
         terms = Terms(ours.trust.nodes, ours.withheld)
         if terms.widens(recorded(ledger)):

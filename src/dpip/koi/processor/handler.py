@@ -46,7 +46,7 @@ class KnowledgeHandler:
     """A function `(processor, kobj)`, its phase, and which objects it wants to see.
 
     `func` returns None (object unchanged), the changed object, or STOP_CHAIN. A filter that
-    is None lets everything through; `event_types` may name None for objects without one.
+    is None or empty lets everything through; `event_types` may name None for objects without one.
     """
 
     func: HandlerFunction
@@ -76,12 +76,12 @@ class KnowledgeHandler:
 
     def wants_type(self, kind: RIDType) -> bool:
         """Say whether the handler sees objects whose RIDs are of a type."""
-        return self.rid_types is None or kind in self.rid_types
+        return not self.rid_types or kind in self.rid_types
 
     def wants_event(self, kobj: KnowledgeObject) -> bool:
         """Say whether the object passes the filters on source and event type."""
-        return (self.source is None or kobj.source == self.source) and (
-            self.event_types is None or kobj.event_type in self.event_types
+        return (not self.source or kobj.source == self.source) and (
+            not self.event_types or kobj.event_type in self.event_types
         )
 
 
