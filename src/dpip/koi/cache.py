@@ -15,6 +15,7 @@ import msgspec
 
 from .bundle import Bundle, Manifest
 from .canonical import numberless_form, wire_form
+from .earlier import take_cache
 from .model import decode
 from .rid import RID
 from .store import Store
@@ -80,6 +81,8 @@ class Cache:
         self.store = store or Store(self.directory_path / FILE_NAME, sync=sync)
         self.changes = 0
         """How often this cache was changed: what was read before a change may be out of date."""
+        if store is None:
+            take_cache(self)
 
     def read(self, rid: RID) -> Bundle | None:
         """Return the bundle, or None."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .bundle import Bundle
-from .errors import KoiError, UnreadableState
+from .errors import KoiError, UnreadableKey, UnreadableState
 from .model import decode, to_plain
 from .protocol.node import NodeProfile
 from .rid import KoiNetNode
@@ -31,8 +31,10 @@ class NodeIdentity:
     """The node's `rid`, `profile` and `bundle`.
 
     The identity file is JSON, `{"rid", "profile"}`. The key lies beside it, same name,
-    `.pem`. A new RID ends in the hash of the key, which both wires accept; a RID with a
-    UUID in a file of protocol 1.0 is kept, and that node speaks the plain wire only.
+    `.pem`. A new RID ends in the hash of the key, which both wires accept. A `keyless` node
+    has no key and a RID with a UUID, as protocol 1.0 makes them, and speaks the plain wire
+    only; so does a node whose identity file was written by an implementation of 1.0. Raises
+    UnreadableState and UnreadableKey.
     """
 
     rid: KoiNetNode
@@ -49,18 +51,23 @@ class NodeIdentity:
         *,
         key_path: str | Path | None = None,
         key_password: str | None = None,
+        keyless: bool = False,
     ) -> None:
         self.name = name
         self.file_path = Path(file_path)
         self.cache = cache
-        self.key = self._open_key(
-            Path(key_path or self.file_path.with_suffix(".pem")), key_password
-        )
-        self.profile = dataclasses.replace(profile, public_key=self.key.public_text)
-        self.rid = self._kept_rid() or self.key.node_rid(name)
-        self.signs = self.rid.id == key_id(self.key.public_text)
-        if not self.signs:
-            self.profile = dataclasses.replace(profile, public_key=None)
+        kept = self._kept_rid()
+        self.signs = not keyless if kept is None else kept.names_key
+        if self.signs:
+            place = Path(key_path or self.file_path.with_suffix(".pem"))
+            self.key = self._open_key(place, key_password)
+            self.rid = kept or self.key.node_rid(name)
+            self._check_key(place)
+        else:
+            self.key = PrivateKey.generate()  # nobody is ever shown what it signs
+            self.rid = kept or KoiNetNode.generate(name)
+        public = self.key.public_text if self.signs else None
+        self.profile = dataclasses.replace(profile, public_key=public)
         self._keep()
 
     @property
@@ -83,6 +90,13 @@ class NodeIdentity:
         except OSError as error:
             raise UnreadableState(f"cannot write {path}: {error}") from None
         return key
+
+    def _check_key(self, place: Path) -> None:
+        if self.rid.id != key_id(self.key.public_text):
+            raise UnreadableKey(
+                f"{place} is not the key of {self.rid}: bring that key back, or remove"
+                f" {self.file_path} to be a new node"
+            )
 
     def _kept_rid(self) -> KoiNetNode | None:
         try:

@@ -34,12 +34,15 @@ class NodeInterface:
 
     Made with a name and a profile only, it is a node of protocol 1.0 that also signs: plain
     messages are accepted, and sent to peers without a key. `allow_unsigned=False` makes it
-    speak the signed wire and nothing else. `first_contact` is a URL, or `RID@URL`. State is
-    in three places: the identity file (with the key beside it), the cache directory, and
-    for caches of other make a database beside `event_queues_file_path`. When the database
-    reaches `most_bytes`, nothing new is taken from outside. Killed at any instant, it loses
-    nothing that it accepted; with `sync`, nor does it in a power cut, for one disk flush per
-    commit.
+    speak the signed wire and nothing else, `keyless=True` the plain wire and nothing else.
+    `first_contact` is a URL, or `RID@URL`.
+
+    State is in three places: the identity file (with the key beside it), the cache
+    directory, and for caches of other make a database beside `event_queues_file_path`. What
+    a node of the original package left in these places is taken over. When the database
+    reaches `most_bytes`, nothing new is taken from outside. Killed at any instant, the node
+    loses nothing that it accepted; with `sync`, nor does it in a power cut, for one disk
+    flush per commit.
 
     `cache`, `network` and `processor` take objects that the caller made, with their own
     identity and settings: what is said here about those parts then has no effect.
@@ -72,6 +75,7 @@ class NodeInterface:
         allowed_networks: Sequence[str] = (),
         key_path: str | Path | None = None,
         key_password: str | None = None,
+        keyless: bool = False,
         most_bytes: int = MOST_BYTES,
         sync: bool = False,
         clock: Callable[[], datetime] = utc_now,
@@ -90,6 +94,7 @@ class NodeInterface:
                 identity_file_path,
                 key_path=key_path,
                 key_password=key_password,
+                keyless=keyless,
             )
         )
         self.first_contact = first_contact

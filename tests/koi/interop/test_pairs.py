@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.koi import raw
-from tests.koi.interop.child import EDGE, NODE, OURS, PLAIN, SIGNED, Child, eventually
+from tests.koi.interop.child import (
+    EDGE,
+    NODE,
+    OURS,
+    PLAIN,
+    SIGNED,
+    Child,
+    eventually,
+    free_port,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -185,3 +194,28 @@ def test_a_node_that_lost_its_cache_is_met_again(
         pair.coordinator.do("forget", rid=pair.joiner.rid)
         eventually(lambda: pair.joiner.rid not in pair.coordinator.rids(), "it is forgotten", 5)
         eventually(lambda: pair.joiner.rid in pair.coordinator.rids(), "it is met again", 30)
+
+
+@pytest.mark.parametrize("kind", ["full", "partial"])
+def test_ours_goes_on_where_a_plain_release_stopped(tmp_path: Path, kind: str) -> None:
+    """A real node's directory: our node starts in it and is that node."""
+    peer = raw.PlainPeer()
+    options: raw.Json = {"allow_unsigned": True, "name": "moving", "port": free_port()}
+    with Child(B12, kind, tmp_path, **options) as old:
+        old.do("know", rid=f"{NOTE}:1", contents={"v": 1, "text": "é"})
+        eventually(lambda: old.holds(f"{NOTE}:1") is not None, "it is kept")
+        if kind == "full":
+            assert old.url is not None
+            peer.broadcast(old.url, old.rid, peer.introduction())
+            eventually(lambda: peer.rid in old.rids(), "the peer is known")
+            old.do("push", event_type="FORGET", rid=f"{NOTE}:0", to=peer.rid)
+        rids = old.rids()
+    with Child(OURS, kind, tmp_path, **options) as new:
+        assert new.rid == old.rid
+        assert new.rids() == rids
+        assert new.holds(f"{NOTE}:1") == {"v": 1, "text": "é"}
+        if kind == "full":
+            assert new.url is not None
+            events = peer.poll(new.url, new.rid)
+            notes = [event["rid"] for event in events if event["rid"].startswith(NOTE)]
+            assert notes == [f"{NOTE}:0"]

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..cache import Cache, store_of
+from ..earlier import claim, take_queues
 from ..envelopes import Envelopes
 from ..errors import KoiError, UnreachablePeer
 from ..journal import Cursors, Journal
@@ -89,6 +90,8 @@ class NetworkInterface:
         self.graph = NetworkGraph(cache, identity)
         self.envelopes = Envelopes(identity, self.graph, allow_unsigned=allow_unsigned)
         self.outbox = Outbox(self.store)
+        claim(self.store, identity.profile)
+        take_queues(file_path, self.store, self.outbox)
         self.runner = runner or Background()
         self.transport = transport or HttpTransport(
             AddressPolicy.for_node(identity.profile.base_url, allowed=tuple(allowed_networks))
