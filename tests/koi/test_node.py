@@ -106,3 +106,12 @@ def test_full_nodes_find_each_other_through_a_coordinator(tmp_path: Path) -> Non
         )
         one.processor.flush_kobj_queue()
         assert one.cache.exists(note.rid), "only its source may forget it"
+
+
+def test_a_node_is_called_by_the_name_of_its_host(tmp_path: Path) -> None:
+    with full_node(tmp_path / "hub", handlers=coordinator_handlers) as hub:
+        url = str(hub.identity.profile.base_url).replace("127.0.0.1", "localhost")
+        with partial_node(tmp_path / "leaf", first_contact=url) as leaf:
+            until(lambda: hub.cache.exists(leaf.identity.rid))
+            answer = leaf.network.request_handler.fetch_rids(url=url, rid_types=[KoiNetNode])
+            assert hub.identity.rid in answer.rids

@@ -10,6 +10,7 @@ unless listed. What the operator named as first contact is always allowed.
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -18,6 +19,9 @@ from ..errors import ForbiddenAddress
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LONGEST_URL = 2000
+_NAME = re.compile(r"[a-z0-9._-]+")
+_EMBEDDING = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+"""NAT64 (RFC 6052) and IPv4-compatible addresses: the last 32 bits are an IPv4 address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +54,14 @@ class AddressPolicy:
 
     def check_address(self, address: Address, host: str, port: int) -> None:
         """Raise ForbiddenAddress if `host` resolved to an address that is not called."""
-        if (host, port) in self.named or any(address in network for network in self.allowed):
+        if (host, port) in self.named:
             return
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        inner = mapped.is_loopback or mapped.is_private
-        if mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified:
+        meant = behind(address)
+        if any(one in network for one in (address, meant) for network in self.allowed):
+            return
+        if _is_never_called(meant):
             raise ForbiddenAddress(f"{host} is {address}, which is never called")
-        if inner and not self.local:
+        if _is_inside(meant) and not self.local:
             raise ForbiddenAddress(f"{host} is {address}, inside this node's own network")
 
 
@@ -72,6 +77,9 @@ def endpoint(url: str) -> tuple[str, int]:
         raise ForbiddenAddress(f"not the base URL of a node: {url[:100]!r}")
     if len(url) > LONGEST_URL or any(character.isspace() for character in url):
         raise ForbiddenAddress("not the base URL of a node")
+    # HTTP clients decode and normalise names in ways of their own, and then see an address.
+    if literal(parts.hostname) is None and not _NAME.fullmatch(parts.hostname):
+        raise ForbiddenAddress(f"not the name of a host: {parts.hostname[:100]!r}")
     return parts.hostname, port
 
 
@@ -81,6 +89,28 @@ def literal(host: str) -> Address | None:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None
+
+
+def behind(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 address leads to, if it is one of that kind."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    teredo = address.teredo
+    found = address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
+    if found is None and any(address in network for network in _EMBEDDING):
+        found = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return found if found is not None and int(address) > 1 else address
+
+
+def _is_never_called(address: Address) -> bool:
+    reserved = address.version == 4 and address.is_reserved
+    return address.is_link_local or address.is_multicast or address.is_unspecified or reserved
+
+
+def _is_inside(address: Address) -> bool:
+    """Say whether an address is of this machine or network: whatever is not public."""
+    site = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
+    return address.is_loopback or address.is_private or site or not address.is_global
 
 
 def _is_loopback(url: str) -> bool:

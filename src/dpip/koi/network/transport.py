@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from ..errors import ForbiddenAddress, UnreachablePeer, UnusableAnswer
 from .address import AddressPolicy, literal
 
 DEFAULT_TIMEOUT = 10.0
+LookUp = Callable[[str, int], Awaitable[list[str]]]
 LARGEST_ANSWER = 512 << 20
 
 
@@ -48,10 +49,14 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """Kept-alive HTTP connections, many at once; follows no redirects, uses no proxy."""
+    """Kept-alive HTTP connections, many at once; follows no redirects, uses no proxy.
 
-    def __init__(self, policy: AddressPolicy) -> None:
+    `look_up` returns the addresses of a name; by default, what the system says.
+    """
+
+    def __init__(self, policy: AddressPolicy, look_up: LookUp | None = None) -> None:
         self.policy = policy
+        self._look_up = look_up or system_look_up
         self._session: Any = None
 
     async def send(
@@ -90,7 +95,7 @@ class HttpTransport:
         if self._session is None:
             import aiohttp
 
-            resolver: Any = _Resolver(self.policy)
+            resolver: Any = _Resolver(self.policy, self._look_up)
             connector = aiohttp.TCPConnector(
                 limit=0, limit_per_host=16, keepalive_timeout=60, resolver=resolver
             )
@@ -109,25 +114,25 @@ class HttpTransport:
 class _Resolver:
     """Looks names up and refuses what the policy refuses, at the moment of connecting."""
 
-    def __init__(self, policy: AddressPolicy) -> None:
+    def __init__(self, policy: AddressPolicy, look_up: LookUp) -> None:
         self._policy = policy
+        self._look_up = look_up
 
-    async def resolve(self, host: str, port: int = 0, _family: int = 0) -> list[dict[str, Any]]:
-        loop = asyncio.get_running_loop()
-        infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=socket.AF_UNSPEC)
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
+        del family  # by this name the client gives it; every family is looked up
         found = []
-        for kind, _, proto, _, address in infos:
-            resolved = literal(str(address[0]))
-            if resolved is None:
+        for text in await self._look_up(host, port):
+            address = literal(text)
+            if address is None:
                 continue
-            self._policy.check_address(resolved, host, port)
+            self._policy.check_address(address, host, port)
             found.append(
                 {
                     "hostname": host,
-                    "host": str(address[0]),
+                    "host": text,
                     "port": port,
-                    "family": kind,
-                    "proto": proto,
+                    "family": socket.AF_INET if address.version == 4 else socket.AF_INET6,
+                    "proto": socket.IPPROTO_TCP,
                     "flags": socket.AI_NUMERICHOST,
                 }
             )
@@ -135,6 +140,13 @@ class _Resolver:
 
     async def close(self) -> None:
         return None
+
+
+async def system_look_up(host: str, port: int) -> list[str]:
+    """Return the addresses of a name as the system resolves it; raises OSError."""
+    loop = asyncio.get_running_loop()
+    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=socket.AF_UNSPEC)
+    return [str(address[0]) for *_, address in infos]
 
 
 async def _read(response: Any) -> bytes:
