@@ -14,11 +14,16 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests import peers
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+# A machine under load is slow at everything, and that is no property of the code.
+settings.register_profile("load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("load")
 
 DEAD_PROXY = "http://127.0.0.1:9"
 _outside_allowed = False

@@ -44,6 +44,7 @@ MODULES = (
     "dpip.koi.protocol.errors",
     "dpip.koi.signing",
     "dpip.koi.server",
+    "dpip.koi.messages",
     "dpip.koi.testing",
     "dpip.koi.errors",
 )

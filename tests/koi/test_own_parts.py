@@ -241,3 +241,26 @@ def test_profiles_can_be_changed_and_dumped_as_those_of_pydantic() -> None:
     assert (copy.base_url, profile.base_url) == (None, "http://127.0.0.1:8000/koi-net")
     event = NOTE.model_dump(mode="json")
     assert event["contents"] == {"v": 1}
+
+
+@pytest.mark.parametrize("own_cache", [False, True])
+def test_a_node_can_be_made_to_survive_power_cuts(home: Path, own_cache: bool) -> None:
+    from dpip.koi.testing import MemoryCache
+
+    def made(*, sync: bool, name: str) -> NodeInterface:
+        return NodeInterface(
+            name,
+            PROFILE,
+            f"{name}.json",
+            f"{name}-queues.json",
+            f"{name}-cache",
+            cache=MemoryCache() if own_cache else None,
+            sync=sync,
+        )
+
+    careful, quick = made(sync=True, name="careful"), made(sync=False, name="quick")
+    full, normal = 2, 1
+    assert careful.store.row("PRAGMA synchronous")[0] == full
+    assert quick.store.row("PRAGMA synchronous")[0] == normal
+    careful.close()
+    quick.close()

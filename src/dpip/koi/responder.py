@@ -133,15 +133,8 @@ class Responder:
         return Reply(200, _gathered(self._signed(kind, pieces, opened.sender)))
 
     def _poll(self, opened: Opened[PollEvents], headers: Mapping[str, str]) -> Reply:
-        request = opened.payload
-        who = opened.sender or request.rid
-        if who is None:
-            raise MalformedMessage("rid: field required")
-        if opened.sender is None and who in self._node.graph.keyed:
-            raise Refused(ErrorType.InvalidSignature, f"{who} signs what it asks")
-        if opened.token and not self._node.inbox.accept_token(opened.token):
-            raise Refused(ErrorType.InvalidSignature, "this poll was answered before")
-        batch = self._hand_out(who, request.limit, headers)
+        who = asking(self._node, opened)
+        batch = self._hand_out(who, opened.payload.limit, headers)
         events = [] if batch is None else batch.events
         extra = {} if batch is None else {SEQUENCE_HEADER: self._span(batch)}
         if opened.sender is None:
@@ -184,17 +177,36 @@ class Responder:
         """Turn every way in which a message can be wrong into its answer."""
         try:
             reply: Reply = work(request)
-        except Refused as error:
-            return Reply(400, ErrorResponse(ErrorType(error.code)).to_json())
-        except QueueFull:
-            return Reply(503, _detail("busy", "too much waits already"), {"retry-after": "5"})
-        except (MalformedMessage, ValueError, RecursionError) as error:
-            return Reply(422, _detail("value_error", str(error)))
-        except Exception as error:  # the last net: the reader of a log must see it, no peer
-            logger.exception("a request failed")
-            slug = error.slug if isinstance(error, KoiError) else "internal-error"
-            return Reply(500, _detail(slug, "the request could not be processed"))
+        except Exception as error:  # noqa: BLE001 (every way in which a message can be wrong)
+            return refusal(error)
         return reply
+
+
+def asking(node: NodeInterface, opened: Opened[PollEvents]) -> KoiNetNode:
+    """Return who polls; nobody polls twice with one message, or for a node that signs."""
+    who = opened.sender or opened.payload.rid
+    if who is None:
+        raise MalformedMessage("rid: field required")
+    if opened.sender is None and who in node.graph.keyed:
+        raise Refused(ErrorType.InvalidSignature, f"{who} signs what it asks")
+    if opened.token and not node.inbox.accept_token(opened.token):
+        raise Refused(ErrorType.InvalidSignature, "this poll was answered before")
+    return who
+
+
+def refusal(error: Exception) -> Reply:
+    """Return the answer to a message that raised this."""
+    match error:
+        case Refused():
+            return Reply(400, ErrorResponse(ErrorType(error.code)).to_json())
+        case QueueFull():
+            return Reply(503, _detail("busy", "too much waits already"), {"retry-after": "5"})
+        case MalformedMessage() | ValueError() | RecursionError():
+            return Reply(422, _detail("value_error", str(error)))
+    # The last net: the reader of a log must see it, no peer.
+    logger.error("a request failed", exc_info=error)
+    slug = error.slug if isinstance(error, KoiError) else "internal-error"
+    return Reply(500, _detail(slug, "the request could not be processed"))
 
 
 def _plain(pieces: Iterable[bytes]) -> Iterator[bytes]:
