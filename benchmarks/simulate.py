@@ -37,10 +37,11 @@ from dpip.mirror.archives import Archives
 from dpip.mirror.catalog import Catalog
 from dpip.mirror.coverage import coverage
 from dpip.mirror.ingest import Ingest
+from dpip.mirror.planning import RULES
 from dpip.mirror.publish import Change, Publisher
 from dpip.mirror.scope import Scope
 from dpip.mirror.selection import read_selection
-from dpip.mirror.sync import RULES, Sync
+from dpip.mirror.sync import Sync
 from dpip.mirror.tree import Held
 from dpip.mirror.worklist import Worklist
 

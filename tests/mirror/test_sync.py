@@ -1,82 +1,18 @@
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.mirror.conftest import Mirror
+from tests.mirror.follower import Follower
 
 from dpip.errors import DiskFull
 from dpip.mirror.catalog import PageRecord
 from dpip.mirror.coverage import coverage, failing, missing
-from dpip.mirror.follow import Pauses
-from dpip.mirror.scope import Scope, fingerprint
-from dpip.mirror.selection import read_selection
-from dpip.mirror.sync import Limits, Round, Sync
 from dpip.mirror.tombstones import of_project
-from dpip.mirror.worklist import Worklist
 from dpip.simple.model import Project
 from dpip.simple.repository import UpstreamInvalid, UpstreamUnavailable
-
-ALL: dict[str, Any] = {}
-
-
-class Follower:
-    """Runs rounds of a mirror on a fake index."""
-
-    def __init__(self, mirror: Mirror) -> None:
-        self.mirror = mirror
-        self.worklist = Worklist(mirror.catalog)
-
-    def sync(
-        self,
-        table: dict[str, Any] = ALL,
-        *,
-        closure: dict[str, frozenset[str]] | None = None,
-        own: Callable[[str], bool] = lambda _: True,
-        patience: float = 0.0,
-        **limits: Any,
-    ) -> Round:
-        m = self.mirror
-
-        async def run() -> Round:
-            scope = Scope(read_selection(table, lambda _: ""), closure or {})
-            work = Sync(
-                upstream=m.index,
-                scope=scope,
-                rules=fingerprint(table, (), scope.closure),
-                own=own,
-                catalog=m.catalog,
-                worklist=self.worklist,
-                archives=m.archives,
-                ingest=m.ingest,
-                now=m.clock,
-                limits=Limits(patience=patience, pauses=Pauses(first=1), **limits),
-            )
-            try:
-                return await work.run()
-            finally:
-                await m.ingest.close()
-
-        return asyncio.run(run())
-
-    def listed(self, project: str) -> list[str]:
-        return sorted(file.filename for file in self.mirror.catalog.files(project))
-
-    def gone(self, project: str) -> dict[str, str]:
-        return {t.filename: t.reason.value for t in of_project(self.mirror.catalog, project)}
-
-    def release(self, project: str, version: str, serial: int | None = None, **more: Any) -> None:
-        index = self.mirror.index
-        filename = f"{project}-{version}-py3-none-any.whl"
-        index.add(project, filename, f"{project} {version}".encode() * 99, **more)
-        index.pages[project] = replace(index.pages[project], last_serial=serial)
-
-    def change(self, project: str, **changes: Any) -> None:
-        pages = self.mirror.index.pages
-        pages[project] = replace(pages[project], **changes)
 
 
 @pytest.fixture

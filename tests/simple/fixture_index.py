@@ -20,6 +20,7 @@ import re
 import tarfile
 import threading
 import time
+import xmlrpc.client
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -160,6 +161,12 @@ class Switches:
     """Seconds between pieces of 64 kB of a file."""
     credentials: tuple[str, str] | None = None
     absolute_urls: bool = False
+    changelog: list[tuple[Any, ...]] | None = None
+    """Events (name, version, time, action, serial) that XML-RPC tells; None: it is not offered."""
+    changelog_page: int = 50_000
+    """Events in one answer."""
+    changelog_answer: bytes | None = None
+    """Sent instead of any XML-RPC answer."""
     metadata_lies: bool = False
     """Sidecars do not have the hash that the page gives."""
 
@@ -326,6 +333,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._answer()
+
+    def do_POST(self) -> None:
+        switches = self.fixture.switches
+        asked = self.rfile.read(int(self.headers["Content-Length"]))
+        self.fixture.requests.append(Seen("POST", self.path, {}))
+        if switches.changelog_answer is not None:
+            return self._send(200, "text/xml", switches.changelog_answer)
+        if switches.changelog is None or self.path != "/pypi":
+            return self._send(405, "text/plain", b"no XML-RPC here")
+        params, method = xmlrpc.client.loads(asked)
+        newest = max((event[4] for event in switches.changelog), default=0)
+        found: Any = newest
+        if method == "changelog_since_serial":
+            after = [event for event in switches.changelog if event[4] > params[0]]
+            found = after[: switches.changelog_page]
+        body = xmlrpc.client.dumps((found,), methodresponse=True, allow_none=True)
+        return self._send(200, "text/xml", body.encode())
 
     def _answer(self) -> None:
         fixture, switches = self.fixture, self.fixture.switches

@@ -19,6 +19,7 @@ from dpip.simple.upstream import Upstream
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from dpip.simple.changelog import Changelog
     from dpip.simple.model import ProjectEntry
     from dpip.simple.upstream import Fetched, FileStream, Range, Validators
 
@@ -55,6 +56,10 @@ class ConfiguredUpstream:
         """Stream the root list."""
         async for entry in (await self.upstream()).projects():
             yield entry
+
+    async def changelog(self) -> Changelog | None:
+        """Return the changelog that upstream would have."""
+        return (await self.upstream()).changelog()
 
     @contextlib.asynccontextmanager
     async def open_file(

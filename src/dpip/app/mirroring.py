@@ -189,6 +189,7 @@ async def opened(
         scope, problems = await _with_closure(configured, worklist, find_closure)
         sync = Sync(
             upstream=upstream,
+            changelog=upstream.changelog if configured.selection.changelog else None,
             scope=scope,
             rules=fingerprint(configured.table, configured.texts, scope.closure),
             own=_own_names(settings.home, catalog),

@@ -13,6 +13,7 @@ pythons = ["3.11", "3.12"]
 max-size = 104857600
 uploaded-after = "2024-01-01T00:00:00Z"   # also: uploaded-before
 status = ["active", "deprecated"]
+changelog = true                  # follow upstream's changelog where it has one
 metadata = { license = "MIT*" }   # shell patterns over core metadata fields
 """
 
@@ -63,6 +64,7 @@ KINDS: dict[str, type | tuple[type, ...]] = {
     "uploaded-before": str,
     "status": list,
     "metadata": dict,
+    "changelog": bool,
 }
 
 
@@ -80,6 +82,7 @@ class Selection:
     pythons: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
+    changelog: bool = True
 
 
 def read_selection(table: Mapping[str, Any], read_text: Callable[[str], str]) -> Selection:
@@ -104,6 +107,7 @@ def read_selection(table: Mapping[str, Any], read_text: Callable[[str], str]) ->
         pythons=tuple(table.get("pythons", ())),
         platforms=tuple(table.get("platforms", ())),
         metadata=tuple(sorted((k, str(v)) for k, v in table.get("metadata", {}).items())),
+        changelog=table.get("changelog", True),
     )
 
 

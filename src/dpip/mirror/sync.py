@@ -14,34 +14,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dpip.errors import DpipError
-from dpip.mirror import reapply
 from dpip.mirror.catalog import PageRecord
 from dpip.mirror.coverage import coverage
-from dpip.mirror.follow import Answer, Pauses, believes_absence, compare, judge
+from dpip.mirror.follow import Answer, Pauses, believes_absence, judge
+from dpip.mirror.planning import Plan
 from dpip.mirror.recording import record_page
 from dpip.mirror.selected import Selected
-from dpip.mirror.worklist import CHUNK, Sorted
-from dpip.simple.model import ProjectEntry
 from dpip.simple.render import render
 from dpip.simple.repository import ProjectNotFound, UpstreamInvalid
 from dpip.simple.routing import DEFAULT_SOURCE
 from dpip.simple.upstream import Validators
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import Callable
 
     from dpip.mirror.archives import Archives
     from dpip.mirror.catalog import Catalog, FileRecord
     from dpip.mirror.coverage import Coverage
-    from dpip.mirror.follow import Due, Followed
+    from dpip.mirror.follow import Followed
     from dpip.mirror.ingest import Ingest
+    from dpip.mirror.planning import FindChangelog
     from dpip.mirror.scope import Scope
     from dpip.mirror.source import PageSource
     from dpip.mirror.worklist import Worklist
     from dpip.simple.upstream import Fetched
-
-RULES, SERIAL = "rules", "serial"
-"""Marks: the rules that what is stored was filtered by; the newest serial that was planned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +57,12 @@ class Limits:
 
 @dataclass(slots=True)
 class Round:
-    """What a round has done so far; `bytes` of files that came in."""
+    """What a round has done so far; `bytes` of files that came in.
 
+    `read` says by what it found changes: upstream's changelog, root list, or pages alone.
+    """
+
+    read: str = ""
     planned: int = 0
     done: int = 0
     failed: int = 0
@@ -76,7 +76,8 @@ class Sync:
     """Follows one upstream. `now` returns seconds since the epoch.
 
     `rules` is the fingerprint of the scope; `own` says whether a name may come from this
-    upstream at all (a private name may not). `progress` is told of every step.
+    upstream at all (a private name may not). `changelog` finds upstream's changelog, if it may
+    have one. `progress` is told of every step.
     """
 
     def __init__(
@@ -91,14 +92,11 @@ class Sync:
         archives: Archives,
         ingest: Ingest,
         now: Callable[[], float],
+        changelog: FindChangelog | None = None,
         limits: Limits | None = None,
         progress: Callable[[Round], object] = lambda _: None,
     ) -> None:
-        self._list = upstream
         self._upstream = Selected(upstream, lambda: scope, catalog)
-        self._scope = scope
-        self._rules = rules
-        self._own = own
         self._catalog = catalog
         self._worklist = worklist
         self._archives = archives
@@ -107,6 +105,17 @@ class Sync:
         self._limits = limits or Limits()
         self._progress = progress
         self._files = asyncio.Semaphore(self._limits.workers)
+        self._plan = Plan(
+            upstream=upstream,
+            changelog=changelog,
+            scope=scope,
+            rules=rules,
+            own=own,
+            catalog=catalog,
+            worklist=worklist,
+            now=now,
+            recheck=self._limits.recheck,
+        )
         self.round = Round()
 
     async def run(self) -> Round:
@@ -119,49 +128,10 @@ class Sync:
         """Say how complete the mirror is now."""
         return coverage(self._catalog)
 
-    # Planning
-
     async def plan(self) -> None:
-        """Make due what the root list, or a change of rules, says."""
-        if self._worklist.mark(RULES) != self._rules:
-            await reapply.reapply(self._catalog, self._worklist, self._scope, self._now())
-            await asyncio.wrap_future(self._catalog.distrust())
-            await asyncio.wrap_future(self._worklist.add_all(self._now()))
-            await asyncio.wrap_future(self._worklist.set_mark(RULES, self._rules))
-        listed = Sorted()
-        try:
-            await listed.gather(self._listed())
-            if not listed.count and self._worklist.counts()["followed"]:
-                raise UpstreamInvalid("upstream's root list has nothing that this mirror keeps")
-            await self._queue(listed)
-        finally:
-            listed.close()
-        if listed.newest is not None:
-            await asyncio.wrap_future(self._worklist.set_mark(SERIAL, str(listed.newest)))
+        """Make due what upstream, or a change of rules, says."""
+        self.round.read = await self._plan.make()
         self.round.planned = self._worklist.counts()["due"]
-
-    async def _listed(self) -> AsyncIterator[ProjectEntry]:
-        """Yield the wanted part of the root list, or the names where they are a closed list."""
-        names = self._scope.exact
-        if names is not None:
-            for name in names:
-                if self._own(name) and self._scope.excludes(name) is None:
-                    yield ProjectEntry(name)
-            return
-        async for entry in self._list.projects():
-            if self._own(entry.key) and self._scope.excludes(entry.key) is None:
-                yield entry
-
-    async def _queue(self, listed: Iterable[ProjectEntry]) -> None:
-        now = self._now()
-        batch: list[Due] = []
-        known = self._worklist.all()
-        for due in compare(known, listed, recheck_before=now - self._limits.recheck):
-            batch.append(due)
-            if len(batch) == CHUNK:
-                await asyncio.wrap_future(self._worklist.add(batch, now))
-                batch = []
-        await asyncio.wrap_future(self._worklist.add(batch, now))
 
     # Working
 

@@ -70,7 +70,7 @@ def proxy_for(url: str) -> str | None:
 
 
 class Transport:
-    """GET requests with limits on time; closed with `aclose`.
+    """Requests with limits on time; closed with `aclose`.
 
     `index_url` lends its credentials to every URL of its own origin. `timeout` is seconds
     without a byte; a whole transfer may take as long as it moves.
@@ -104,6 +104,21 @@ class Transport:
         async with response:
             if url.startswith("https:") and response.url.scheme != "https":
                 raise UpstreamInvalid(f"{without_credentials(url)} redirects to plain http")
+            yield response
+
+    @contextlib.asynccontextmanager
+    async def post(self, url: str, data: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send XML and open the answer; a redirect is an answer. Raises as `get` does."""
+        session = self._session(encoded=False)
+        with mapped_errors(url):
+            response = await session.post(
+                without_credentials(url),
+                data=data,
+                headers={"Content-Type": "text/xml", **self._authorization(url)},
+                proxy=proxy_for(url),
+                allow_redirects=False,
+            )
+        async with response:
             yield response
 
     async def prepare(self) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from dpip.simple.changelog import Changelog
     from dpip.simple.model import Project, ProjectEntry
 
 ACCEPT = f"{PREFIX}v1+json, {PREFIX}v1+html;q=0.2, text/html;q=0.1"
@@ -139,6 +140,13 @@ class Upstream:
                     yield entry
             for entry in reader.finish():
                 yield entry
+
+    def changelog(self) -> Changelog | None:
+        """Return the changelog that the index would have; asking it tells whether it has one."""
+        from dpip.simple.changelog import Changelog, changelog_url
+
+        url = changelog_url(self._root)
+        return Changelog(url, self._transport) if url else None
 
     @contextlib.asynccontextmanager
     async def open_file(
