@@ -37,6 +37,7 @@ from dpip.mirror.archives import Archives
 from dpip.mirror.catalog import Catalog
 from dpip.mirror.coverage import coverage
 from dpip.mirror.ingest import Ingest
+from dpip.mirror.judging import Judging, sidecars
 from dpip.mirror.planning import RULES
 from dpip.mirror.publish import Change, Publisher
 from dpip.mirror.scope import Scope
@@ -104,6 +105,7 @@ def sync(home: Path, projects: int) -> dict[str, float]:
     upstream: Any = MemoryUpstream(projects, changed)
     archives = Archives(home / "archives")
     work = Sync(
+        judging=Judging(catalog, sidecars(upstream)),
         upstream=upstream,
         scope=Scope(read_selection({}, lambda _: "")),
         rules="none",

@@ -8,6 +8,7 @@ import urllib.request
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urljoin
 
 import pytest
@@ -102,10 +103,47 @@ def test_a_running_node_shows_what_a_sync_changed(tmp_path: Path) -> None:
     assert gone == {"quarantined": 1}
 
 
-def test_a_filter_that_is_not_possible_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "mirror.toml").write_text('[mirror]\nmetadata = { license = "MIT*" }\n')
+def test_a_filter_by_metadata_is_asked_for_in_words(tmp_path: Path) -> None:
+    with upstream() as index:
+        index.add("bound", wheel("bound", "1.0", requires_python=">=3.12"))
+        index.add("bound", wheel("bound", "0.9", requires_python=">=3.8"))
+        words = ["--metadata", "requires-python=3.9", "--metadata", "requires-dist=!evil*"]
+        made = dpip("mirror", "init", "--home", str(tmp_path), "--index-url", index.url, *words)
+        assert made.returncode == 0, made.stderr
+        assert mirror(tmp_path, "sync")[0] == 0
+    with node(tmp_path) as served:
+        page = get(f"{served.simple}bound/")
+        assert [file["filename"] for file in page["files"]] == ["bound-0.9-py3-none-any.whl"]
+
+
+def test_a_filter_by_metadata_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mirror.toml").write_text('[mirror]\nmetadata = { licence = "MIT*" }\n')
     done = dpip("mirror", "sync", "--home", str(tmp_path))
-    assert (done.returncode, "metadata" in done.stderr) == (2, True)
+    assert (done.returncode, "licence" in done.stderr) == (2, True)
+    done = dpip("mirror", "init", "--home", str(tmp_path), "--metadata", "license")
+    assert (done.returncode, "FIELD=PATTERN" in done.stderr) == (2, True)
+
+
+def test_a_running_node_takes_up_rules_that_appear_and_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DPIP_PAGE_MAX_AGE", "0")
+    with upstream() as index, node(tmp_path, "--index-url", index.url) as served:
+        assert len(get(f"{served.simple}flask/")["files"]) == 4
+        rules = tmp_path / "mirror.toml"
+        rules.write_text('[mirror]\nallow = ["flask"]\nlatest = 1\nsdists = false\n')
+        assert [f["filename"] for f in get(f"{served.simple}flask/")["files"]] == [
+            "flask-3.1-py3-none-any.whl"
+        ]
+        with pytest.raises(HTTPError, match="404"):
+            get(f"{served.simple}other/")
+        rules.write_text('[mirror]\nrequirements = ["kept.txt"]\n')
+        (tmp_path / "kept.txt").write_text("flask<3\n")
+        assert len(get(f"{served.simple}flask/")["files"]) == 1
+        (tmp_path / "kept.txt").write_text("flask<3.1\n")
+        assert len(get(f"{served.simple}flask/")["files"]) == 2
+        rules.unlink()
+        assert len(get(f"{served.simple}flask/")["files"]) == 4
 
 
 @pytest.mark.slow

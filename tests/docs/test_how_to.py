@@ -12,6 +12,8 @@ from tests.peers import ROOT
 
 from dpip import settings
 from dpip.cli.main import COMMANDS
+from dpip.mirror.metadata_rules import FIELDS
+from dpip.mirror.selection import KINDS
 
 PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 
@@ -37,3 +39,9 @@ def test_settings_are_known(page: Path) -> None:
     text = page.read_text("utf-8")
     named = set(re.findall(r"dpip config set ([a-z_]+)", text))
     assert named <= settings.field_types().keys()
+
+
+def test_every_key_of_a_mirror_has_a_row() -> None:
+    page = (ROOT / "docs" / "reference" / "mirror.md").read_text("utf-8")
+    for key in (*KINDS, *FIELDS):
+        assert f"`{key}`" in page, key

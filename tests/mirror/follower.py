@@ -10,6 +10,7 @@ from typing import Any
 from tests.mirror.conftest import Mirror
 
 from dpip.mirror.follow import Pauses
+from dpip.mirror.judging import Judging, from_files
 from dpip.mirror.planning import ChangeSource
 from dpip.mirror.scope import Scope, fingerprint
 from dpip.mirror.selection import read_selection
@@ -43,17 +44,19 @@ class Follower:
             return changelog
 
         async def run() -> Round:
-            scope = Scope(read_selection(table, lambda _: ""), closure or {})
+            rules = fingerprint(table, (), closure or {})
+            scope = Scope(read_selection(table, lambda _: ""), closure or {}, rules)
             work = Sync(
                 upstream=m.index,
                 changelog=find,
                 scope=scope,
-                rules=fingerprint(table, (), scope.closure),
+                rules=rules,
                 own=own,
                 catalog=m.catalog,
                 worklist=self.worklist,
                 archives=m.archives,
                 ingest=m.ingest,
+                judging=Judging(m.catalog, from_files(m.files)),
                 now=m.clock,
                 limits=Limits(patience=patience, pauses=Pauses(first=1), **limits),
             )

@@ -47,6 +47,11 @@ def test_a_whole_table() -> None:
         {"versions": {"a": "=>1"}},
         {"pythons": ["three"]},
         {"allow": "flask"},
+        {"metadata": {"licence": "MIT"}},
+        {"metadata": {"license": 7}},
+        {"metadata": {"license": []}},
+        {"metadata": {"license": [""]}},
+        {"metadata": {"requires-python": ">=3.8"}},
     ],
 )
 def test_senseless_tables_name_the_key(table: dict[str, Any]) -> None:

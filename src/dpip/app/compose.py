@@ -67,6 +67,7 @@ def build(settings: Settings) -> Node:
         remake=Remake(stored.contents),
         used=used.add,
     )
+    index.mirrored.files = files
     status = Status(
         settings,
         catalog=stored.catalog,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dpip.app.configured import ConfiguredUpstream
 from dpip.app.following import follow
+from dpip.app.mirrored import Mirrored
 from dpip.app.pip_settings import index_url
 from dpip.mirror.hosts import ByHost, ByScheme
 from dpip.mirror.private import PrivatePages
@@ -19,7 +20,6 @@ from dpip.mirror.refresh import Policy
 from dpip.mirror.repository import Pages
 from dpip.mirror.sources import PRIVATE, Sources
 from dpip.mirror.uploads import with_private
-from dpip.settings import MIRROR_NAME
 from dpip.simple.render import render
 from dpip.simple.routing import DEFAULT_SOURCE
 from dpip.simple.upstream import Upstream
@@ -51,6 +51,7 @@ class Index:
             max_page_size=settings.max_page_size,
         )
         self.following = follow(settings, stored.leaves, afar)
+        self.mirrored = Mirrored(self.upstream, settings.home, stored.catalog)
         self._others: dict[str, Upstream] = {}
         self._default, self.files = self._ordered()
         self.sources = Sources({}, self._pages)
@@ -74,7 +75,7 @@ class Index:
         await self.following.aclose()
 
     def _ordered(self) -> tuple[PageSource, FileSource]:
-        default = self._selected()
+        default = self.mirrored
         files: FileSource = ByHost(self.upstream, self._others)
         indexes = self.following.indexes
         if not indexes:
@@ -83,19 +84,6 @@ class Index:
         from dpip.mirror.subscribed import SCHEME
 
         return Ordered([*indexes, default]), ByScheme(files, SCHEME, indexes[0])
-
-    def _selected(self) -> PageSource:
-        """Return the upstream as the home's mirror sees it, or as it is where there is none."""
-        home = self._settings.home
-        if not (home / MIRROR_NAME).is_file():
-            return self.upstream
-        # Rules need half of `packaging`, which a node without a mirror starts without.
-        from dpip.app.mirroring import LiveScope
-        from dpip.mirror.selected import Selected
-        from dpip.mirror.worklist import Worklist
-
-        catalog = self._stored.catalog
-        return Selected(self.upstream, LiveScope(home, Worklist(catalog)), catalog)
 
     def _pages(self, source: str) -> Pages:
         """Build the pages of one source of the routing table."""

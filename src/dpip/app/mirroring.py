@@ -19,7 +19,9 @@ from dpip.app.pip_settings import index_url
 from dpip.errors import AlreadyRunning, DpipError, HomeNotWritable, UsageError
 from dpip.mirror.archives import Archives
 from dpip.mirror.catalog import Catalog
+from dpip.mirror.files import Files
 from dpip.mirror.ingest import Ingest
+from dpip.mirror.judging import Judging, from_files
 from dpip.mirror.private import Private
 from dpip.mirror.scope import Scope, decode_closure, encode_closure, fingerprint
 from dpip.mirror.selection import read_selection
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dpip.mirror.coverage import Coverage
-    from dpip.mirror.scope import FindClosure
+    from dpip.mirror.scope import Closure, FindClosure
     from dpip.mirror.selection import Selection
     from dpip.mirror.sync import Round
     from dpip.settings import Settings
@@ -59,6 +61,8 @@ class Configured:
     selection: Selection
     table: dict[str, Any]
     texts: tuple[str, ...]
+    files: tuple[Path, ...] = ()
+    """Where those texts were read from."""
 
 
 def read(home: Path) -> Configured:
@@ -74,19 +78,14 @@ def read(home: Path) -> Configured:
     if not isinstance(table, dict) or len(whole) != 1:
         raise UsageError(f"{path}: there must be one table, [mirror]")
     texts: list[str] = []
+    files: list[Path] = []
 
     def read_text(name: str) -> str:
+        files.append(home / name)
         texts.append(_requirements(home / name))
         return texts[-1]
 
-    return Configured(_selection(table, read_text), table, tuple(texts))
-
-
-def _selection(table: dict[str, Any], read_text: Callable[[str], str]) -> Selection:
-    selection = read_selection(table, read_text)
-    if selection.metadata:
-        raise UsageError("mirror: a filter by metadata is not possible yet", hint="take it out")
-    return selection
+    return Configured(read_selection(table, read_text), table, tuple(texts), tuple(files))
 
 
 def _requirements(path: Path) -> str:
@@ -101,9 +100,9 @@ def write(home: Path, table: dict[str, Any]) -> Path:
 
     Raises UsageError for a table that makes no sense, HomeNotWritable.
     """
-    _selection(table, lambda name: _requirements(home / name))
+    read_selection(table, lambda name: _requirements(home / name))
     path = home / MIRROR_NAME
-    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+    lines = "".join(f"{key} = {_toml(value)}\n" for key, value in table.items())
     temporary = path.with_suffix(".tmp")
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -114,32 +113,55 @@ def write(home: Path, table: dict[str, Any]) -> Path:
     return path
 
 
+def _toml(value: object) -> str:
+    """Return a value of the configuration as TOML; strings and lists are written as in JSON."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{json.dumps(k)} = {_toml(v)}' for k, v in value.items())} }}"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def scope_of(configured: Configured, worklist: Worklist) -> Scope:
     """Return what the mirror keeps, with the closure that was found last."""
     found = worklist.mark(CLOSURE) if configured.selection.with_dependencies else None
-    return Scope(configured.selection, decode_closure(found) if found else {})
+    return _scope(configured, decode_closure(found) if found else {})
+
+
+def _scope(configured: Configured, closure: Closure) -> Scope:
+    rules = fingerprint(configured.table, configured.texts, closure)
+    return Scope(configured.selection, closure, rules)
 
 
 class LiveScope:
-    """The scope of a home's mirror, read again when its file or its closure changes."""
+    """The scope of a home's mirror, read again when one of its files or its closure changes."""
 
     def __init__(self, home: Path, worklist: Worklist) -> None:
         self._home = home
         self._worklist = worklist
-        self._seen: tuple[int, str | None] | None = None
+        self._files: tuple[Path, ...] = (home / MIRROR_NAME,)
+        self._seen: tuple[object, ...] | None = None
         self._scope: Scope | None = None
 
     def __call__(self) -> Scope:
         """Return the scope in force. Raises UsageError and NoMirror."""
-        try:
-            changed = (self._home / MIRROR_NAME).stat().st_mtime_ns
-        except OSError:
-            changed = 0
-        seen = (changed, self._worklist.mark(CLOSURE))
+        seen = self._state()
         if self._scope is None or seen != self._seen:
-            self._scope = scope_of(read(self._home), self._worklist)
-            self._seen = seen
+            configured = read(self._home)
+            self._files = (self._home / MIRROR_NAME, *configured.files)
+            self._seen = self._state()
+            self._scope = scope_of(configured, self._worklist)
         return self._scope
+
+    def _state(self) -> tuple[object, ...]:
+        return (*map(_changed, self._files), self._worklist.mark(CLOSURE))
+
+
+def _changed(path: Path) -> tuple[int, int]:
+    """Return what changes when a file is written; zeros if it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
 @contextlib.contextmanager
@@ -185,18 +207,22 @@ async def opened(
         now=time.time,
         max_size=settings.max_file_size,
     )
+    files = Files(
+        archives=archives, catalog=catalog, ingest=ingest, upstream=upstream, offline=False
+    )
     try:
         scope, problems = await _with_closure(configured, worklist, find_closure)
         sync = Sync(
             upstream=upstream,
             changelog=upstream.changelog if configured.selection.changelog else None,
             scope=scope,
-            rules=fingerprint(configured.table, configured.texts, scope.closure),
+            rules=scope.rules,
             own=_own_names(settings.home, catalog),
             catalog=catalog,
             worklist=worklist,
             archives=archives,
             ingest=ingest,
+            judging=Judging(catalog, from_files(lambda: files)),
             now=time.time,
             limits=limits,
             progress=progress,
@@ -243,7 +269,7 @@ async def _with_closure(
     except DpipError as error:
         return scope_of(configured, worklist), [f"dependencies: {error.message}"]
     await asyncio.wrap_future(worklist.set_mark(CLOSURE, encode_closure(closure)))
-    return Scope(selection, closure), problems
+    return _scope(configured, closure), problems
 
 
 def _own_names(home: Path, catalog: Catalog) -> Callable[[str], bool]:

@@ -16,6 +16,7 @@ from dpip.ipfs.errors import IpfsError
 from dpip.mirror.archives import Archives
 from dpip.mirror.catalog import Catalog
 from dpip.mirror.differences import differences
+from dpip.mirror.judging import Judging, sidecars
 from dpip.mirror.reapply import stored_project
 from dpip.mirror.selected import Selected
 from dpip.mirror.store import ARCHIVES, opened
@@ -135,7 +136,7 @@ class _Work:
         self._roots = trusted_root(settings.trusted_root) if with_provenance else None
         if self._whole:
             scope = mirroring.LiveScope(settings.home, Worklist(catalog))
-            self._pages = Selected(upstream, scope, catalog)
+            self._pages = Selected(upstream, scope, catalog, Judging(catalog, sidecars(upstream)))
 
     async def all(
         self,

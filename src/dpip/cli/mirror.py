@@ -80,6 +80,13 @@ def _init_arguments(init: argparse.ArgumentParser) -> None:
     init.add_argument(
         "--with-dependencies", action="store_true", help="and all that they need, resolved"
     )
+    init.add_argument(
+        "--metadata",
+        action="append",
+        default=[],
+        metavar="FIELD=PATTERN",
+        help='keep releases whose metadata says so, such as "license=MIT*"; with !PATTERN: not so',
+    )
     init.add_argument("--latest", type=int, metavar="N", help="the newest N releases only")
     init.add_argument("--no-prereleases", action="store_true", help="leave out pre-releases")
     init.add_argument("--no-sdists", action="store_true", help="leave out source distributions")
@@ -118,6 +125,7 @@ def _init(config: Settings, args: argparse.Namespace) -> int:
         "max-size": args.max_size,
         "uploaded-after": args.uploaded_after,
         "uploaded-before": args.uploaded_before,
+        "metadata": _by_field(args.metadata),
     }
     given = {key: value for key, value in table.items() if value}
     if args.no_prereleases:
@@ -129,6 +137,18 @@ def _init(config: Settings, args: argparse.Namespace) -> int:
         change(config.home, "index_url", args.index_url)
     sys.stdout.write(f"{path}\n")
     return 0
+
+
+def _by_field(given: list[str]) -> dict[str, list[str]]:
+    from dpip.errors import UsageError
+
+    found: dict[str, list[str]] = {}
+    for text in given:
+        field, equals, pattern = text.partition("=")
+        if not equals:
+            raise UsageError(f"--metadata {text}: there must be FIELD=PATTERN")
+        found.setdefault(field, []).append(pattern)
+    return found
 
 
 def _absolute(path: str) -> str:

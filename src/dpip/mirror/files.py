@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dpip.mirror.archives import Archives
+    from dpip.mirror.arrival import Arrival
     from dpip.mirror.catalog import Catalog, FileRecord
     from dpip.mirror.ingest import Ingest
     from dpip.mirror.source import FileSource
@@ -77,11 +78,7 @@ class Files:
         record = self._record(key, filename)
         if (whole := await self._remade(record)) is not None:
             return whole
-        if self._offline and not self._ingest.asks_nearby:
-            raise UpstreamUnavailable(
-                f"{filename} is not stored", hint="the node is offline: connect it, and ask again"
-            )
-        arrival = self._ingest.fetch(record)
+        arrival = self._fetch(record)
         if (whole := await arrival.begun()) is not None:
             return whole
         return ArrivingFile(arrival.chunks(), arrival.size, key)
@@ -102,6 +99,14 @@ class Files:
             return None
         return await asyncio.to_thread(self._remake.whole, record.sha256)
 
+    def _fetch(self, record: FileRecord) -> Arrival:
+        if self._offline and not self._ingest.asks_nearby:
+            raise UpstreamUnavailable(
+                f"{record.filename} is not stored",
+                hint="the node is offline: connect it, and ask again",
+            )
+        return self._ingest.fetch(record)
+
     def _record(self, key: str, filename: str) -> FileRecord:
         record = self._catalog.file(key, filename)
         if record is None:
@@ -111,11 +116,15 @@ class Files:
     async def _find_metadata(self, key: str, filename: str) -> bytes:
         if not filename.endswith(".whl"):
             raise FileNotFound(f"{filename} is not a wheel: it has no metadata file")
+        return await self.metadata_of(key, filename, lambda: self._record(key, filename))
+
+    async def metadata_of(self, key: str, filename: str, record: Callable[[], FileRecord]) -> bytes:
+        """Read and keep the METADATA of a wheel, also of one that no page lists yet."""
         whole = self.whole(key, filename)
         if whole is not None:
             body = await _from_disk(filename, whole)
         else:
-            body = await self._from_upstream(self._record(key, filename))
+            body = await self._from_upstream(record())
         await asyncio.wrap_future(self._catalog.put_metadata(key, body))
         return body
 
@@ -156,13 +165,7 @@ class Files:
         return await metadata_of(record.filename, size, read)
 
     async def _from_whole(self, record: FileRecord) -> bytes:
-        opened = await self.open(record.key, record.filename)
-        if isinstance(opened, ArrivingFile):
-            async for _ in opened.chunks:
-                pass
-        whole = self.whole(record.key, record.filename)
-        if whole is None:
-            raise FileNotFound(f"{record.filename} could not be kept")
+        whole = await self._remade(record) or await self._fetch(record).finished()
         return await _from_disk(record.filename, whole)
 
 

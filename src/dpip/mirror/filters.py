@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -25,7 +27,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from packaging.tags import Tag
 
@@ -34,7 +36,11 @@ if TYPE_CHECKING:
 Excluded = dict[str, str]
 """File name to the reason why a rule leaves it out."""
 
+Judged = Mapping[Version, str]
+"""Releases that are left out by what their metadata says, each with the reason."""
+
 NO_TAGS: frozenset[Tag] = frozenset()
+NOT_JUDGED: Judged = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,18 +173,31 @@ class Filters:
     rules: tuple[Rule, ...] = ()
     latest: Latest | None = None
 
-    def excludes(self, project: Project) -> Excluded:
+    def excludes(self, project: Project, judged: Judged = NOT_JUDGED) -> Excluded:
         """Return every file of the project that the mirror does not keep, with a reason."""
-        reason = self.names.excludes(project.name)
-        if reason is not None:
-            return {file.filename: reason for file in project.files}
         files = [parse(file) for file in project.files]
-        excluded: Excluded = {}
-        for rule in self.rules:
-            excluded = {**rule.excludes(project, files), **excluded}
+        excluded = self._by_rules(project, files)
+        for parsed in files:
+            if parsed.version is not None and parsed.version in judged:
+                excluded.setdefault(parsed.file.filename, judged[parsed.version])
         if self.latest is not None:
             left = [parsed for parsed in files if parsed.file.filename not in excluded]
             excluded |= self.latest.excludes(project, left)
+        return excluded
+
+    def left(self, project: Project) -> list[Parsed]:
+        """Return the files that are kept as far as the page alone can say."""
+        files = [parse(file) for file in project.files]
+        excluded = self._by_rules(project, files)
+        return [parsed for parsed in files if parsed.file.filename not in excluded]
+
+    def _by_rules(self, project: Project, files: Sequence[Parsed]) -> Excluded:
+        reason = self.names.excludes(project.name)
+        if reason is not None:
+            return {file.filename: reason for file in project.files}
+        excluded: Excluded = {}
+        for rule in self.rules:
+            excluded = {**rule.excludes(project, files), **excluded}
         return excluded
 
 
@@ -249,12 +268,12 @@ def for_pythons(versions: Iterable[str]) -> Callable[[Parsed], str | None]:
 
 
 def _installable(parsed: Parsed, major: int, minor: int) -> bool:
-    if not _python_allows(parsed.file.requires_python, major, minor):
+    if not python_allows(parsed.file.requires_python, major, minor):
         return False
     return not parsed.tags or any(_tag_fits(tag, major, minor) for tag in parsed.tags)
 
 
-def _python_allows(requires_python: str | None, major: int, minor: int) -> bool:
+def python_allows(requires_python: str | None, major: int, minor: int) -> bool:
     """Ask whether some patch release of a Python is allowed; a senseless bound allows all."""
     if not requires_python:
         return True

@@ -1,7 +1,7 @@
 """Changed rules over what is stored already: what they exclude is hidden at once.
 
-No upstream is needed for that. What new rules *allow* must be asked of upstream, since the
-stored page no longer says it.
+No upstream is needed for that, as far as the metadata that rules ask for was read before. What
+new rules *allow* must be asked of upstream, since the stored page no longer says it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from dpip.mirror.catalog import PageRecord
+from dpip.mirror.judging import known
 from dpip.mirror.recording import record_page
 from dpip.mirror.tombstones import Reason
 from dpip.simple import json_codec
@@ -49,7 +50,7 @@ async def _project(
     page = stored_project(catalog, name)
     if page is None:
         return False
-    project, left_out = scope.select(page)
+    project, left_out = scope.select(page, known(catalog, scope, page))
     if left_out:
         fetched = Fetched(project, Validators(), left_out)
         await record_page(catalog, render, name, fetched, source=DEFAULT_SOURCE, now=now)

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dpip.mirror.filters import Names
+from dpip.mirror.filters import NOT_JUDGED, Names
 
 if TYPE_CHECKING:
-    from dpip.mirror.filters import Excluded
+    from dpip.mirror.filters import Excluded, Filters, Judged, Parsed
     from dpip.mirror.selection import Selection
     from dpip.simple.model import Project
 
@@ -36,10 +36,11 @@ _ANY = Names()
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A selection with its closure."""
+    """A selection with its closure; `rules` is the fingerprint of both, or empty."""
 
     selection: Selection
     closure: Closure = field(default_factory=dict)
+    rules: str = ""
 
     def excludes(self, name: str) -> str | None:
         """Return why a project is left out, or None if it is mirrored."""
@@ -54,23 +55,36 @@ class Scope:
         names = self.selection.filters.names.exact
         return None if names is None else names | self.closure.keys()
 
-    def left_out(self, project: Project) -> Excluded:
+    def left_out(self, project: Project, judged: Judged = NOT_JUDGED) -> Excluded:
         """Return the files of a page that the mirror does not keep, with reasons."""
         reason = self.excludes(project.name)
         if reason is not None:
             return {file.filename: reason for file in project.files}
-        filters = replace(self.selection.filters, names=_ANY)
         chosen = self.closure.get(project.name, frozenset())
-        excluded = filters.excludes(project)
+        excluded = self._filters.excludes(project, judged)
         return {name: why for name, why in excluded.items() if name not in chosen}
 
-    def select(self, project: Project) -> tuple[Project, Excluded]:
-        """Return the page as the mirror shows it, and what was left out."""
-        left_out = self.left_out(project)
+    def select(self, project: Project, judged: Judged = NOT_JUDGED) -> tuple[Project, Excluded]:
+        """Return the page as the mirror shows it, and what was left out.
+
+        `judged` are the releases that rules about metadata leave out; see `judging`.
+        """
+        left_out = self.left_out(project, judged)
         if not left_out:
             return project, left_out
         kept = tuple(file for file in project.files if file.filename not in left_out)
         return replace(project, files=kept), left_out
+
+    def open_to_judgement(self, project: Project) -> list[Parsed]:
+        """Return the files of a page that only their metadata could still leave out."""
+        if self.selection.metadata is None or self.excludes(project.name) is not None:
+            return []
+        chosen = self.closure.get(project.name, frozenset())
+        return [p for p in self._filters.left(project) if p.file.filename not in chosen]
+
+    @property
+    def _filters(self) -> Filters:
+        return replace(self.selection.filters, names=_ANY)
 
 
 def fingerprint(table: Mapping[str, object], texts: Sequence[str], closure: Closure) -> str:

@@ -14,7 +14,7 @@ max-size = 104857600
 uploaded-after = "2024-01-01T00:00:00Z"   # also: uploaded-before
 status = ["active", "deprecated"]
 changelog = true                  # follow upstream's changelog where it has one
-metadata = { license = "MIT*" }   # shell patterns over core metadata fields
+metadata = { license = "MIT*" }   # over core metadata; see `metadata_rules`
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from dpip.mirror.filters import (
     no_sdists,
     uploaded,
 )
+from dpip.mirror.metadata_rules import MetadataRules, read_rules
 from dpip.simple.model import normalize
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Selection:
     """A mirror's configuration: the filters, and the closure to follow, if any.
 
     `roots` are the requirements whose dependencies are mirrored too, when
-    `with_dependencies`; `metadata` is checked when a file's metadata is there.
+    `with_dependencies`; `metadata` judges releases by what their wheels say.
     """
 
     filters: Filters
@@ -81,7 +82,7 @@ class Selection:
     with_dependencies: bool = False
     pythons: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
-    metadata: tuple[tuple[str, str], ...] = ()
+    metadata: MetadataRules | None = None
     changelog: bool = True
 
 
@@ -106,7 +107,7 @@ def read_selection(table: Mapping[str, Any], read_text: Callable[[str], str]) ->
         with_dependencies=table.get("with-dependencies", False),
         pythons=tuple(table.get("pythons", ())),
         platforms=tuple(table.get("platforms", ())),
-        metadata=tuple(sorted((k, str(v)) for k, v in table.get("metadata", {}).items())),
+        metadata=read_rules(table.get("metadata", {})),
         changelog=table.get("changelog", True),
     )
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dpip.mirror.coverage import Coverage
     from dpip.mirror.follow import Followed
     from dpip.mirror.ingest import Ingest
+    from dpip.mirror.judging import Judging
     from dpip.mirror.planning import FindChangelog
     from dpip.mirror.scope import Scope
     from dpip.mirror.source import PageSource
@@ -76,8 +77,8 @@ class Sync:
     """Follows one upstream. `now` returns seconds since the epoch.
 
     `rules` is the fingerprint of the scope; `own` says whether a name may come from this
-    upstream at all (a private name may not). `changelog` finds upstream's changelog, if it may
-    have one. `progress` is told of every step.
+    upstream at all (a private name may not). `judging` reads what rules about metadata ask for;
+    `changelog` finds upstream's changelog, if it may have one. `progress` is told of every step.
     """
 
     def __init__(
@@ -91,12 +92,13 @@ class Sync:
         worklist: Worklist,
         archives: Archives,
         ingest: Ingest,
+        judging: Judging,
         now: Callable[[], float],
         changelog: FindChangelog | None = None,
         limits: Limits | None = None,
         progress: Callable[[Round], object] = lambda _: None,
     ) -> None:
-        self._upstream = Selected(upstream, lambda: scope, catalog)
+        self._upstream = Selected(upstream, lambda: scope, catalog, judging)
         self._catalog = catalog
         self._worklist = worklist
         self._archives = archives
