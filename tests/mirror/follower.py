@@ -24,6 +24,8 @@ ALL: dict[str, Any] = {}
 class Follower:
     """Runs rounds of a mirror on a fake index."""
 
+    serials = True
+
     def __init__(self, mirror: Mirror) -> None:
         self.mirror = mirror
         self.worklist = Worklist(mirror.catalog)

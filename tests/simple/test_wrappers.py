@@ -12,68 +12,75 @@ from tests.simple.fakes import FakePages
 
 from dpip.errors import UsageError
 from dpip.simple.model import Project, ProjectEntry
-from dpip.simple.repository import ProjectNotFound, Repository, UpstreamUnavailable
+from dpip.simple.render import render
+from dpip.simple.repository import (
+    PageSource,
+    ProjectNotFound,
+    StoredPage,
+    UpstreamUnavailable,
+)
 from dpip.simple.routing import Routes
-from dpip.simple.wrappers import Filtered, Routed, RoutedPages
+from dpip.simple.wrappers import RoutedPages
 
 names = st.from_regex(r"[a-d](-?[a-d]){0,4}", fullmatch=True)
 
 
 class Shelf:
-    """A Repository of names; remembers what it was asked."""
+    """A PageSource of names; remembers what it was asked."""
 
     def __init__(self, *held: str, error: Exception | None = None) -> None:
         self.held = held
         self.error = error
         self.asked: list[str] = []
 
-    async def project(self, name: str) -> Project:
+    def cached(self, name: str) -> StoredPage | None:
+        self.asked.append(name)
+        return None
+
+    async def page(self, name: str) -> StoredPage:
         self.asked.append(name)
         if self.error is not None:
             raise self.error
         if name not in self.held:
             raise ProjectNotFound(name)
-        return Project(name)
+        return render(Project(name))
 
     async def projects(self) -> AsyncIterator[ProjectEntry]:
         for name in sorted(self.held):
             yield ProjectEntry(name)
 
 
-def listed(repository: Repository) -> list[str]:
+def routed(patterns: dict[str, str], **shelves: Shelf) -> RoutedPages:
+    routes = Routes.from_patterns(patterns)
+    return RoutedPages(lambda: routes, shelves)
+
+
+def listed(pages: PageSource) -> list[str]:
     async def main() -> list[str]:
-        return [entry.name async for entry in repository.projects()]
+        return [entry.name async for entry in pages.projects()]
 
     return asyncio.run(main())
-
-
-def conformance(make: Callable[[Shelf], Repository]) -> None:
-    """Check the laws that every Repository keeps, on one that lets `a` and `b-c` through."""
-    inner = Shelf("a", "b-c")
-    repository = make(inner)
-    assert asyncio.run(repository.project("a")) == Project("a")
-    with pytest.raises(ProjectNotFound):
-        asyncio.run(repository.project("absent"))
-    assert listed(repository) == ["a", "b-c"]
-    assert listed(repository) == ["a", "b-c"]
-    inner.error = UpstreamUnavailable("down")
-    with pytest.raises(UpstreamUnavailable):
-        asyncio.run(repository.project("a"))
 
 
 @pytest.mark.parametrize(
     "make",
     [
         lambda inner: inner,
-        lambda inner: Routed(Routes(), {"upstream": inner}),
-        lambda inner: Filtered(inner, lambda name: name != "hidden"),
-        lambda inner: Routed(
-            Routes.from_patterns({"x-*": "private"}), {"upstream": inner, "private": Shelf()}
-        ),
+        lambda inner: routed({}, upstream=inner),
+        lambda inner: routed({"x-*": "private"}, upstream=inner, private=Shelf()),
     ],
 )
-def test_every_wrapper_is_a_repository(make: Callable[[Shelf], Repository]) -> None:
-    conformance(make)
+def test_every_wrapper_is_a_source_of_pages(make: Callable[[Shelf], PageSource]) -> None:
+    inner = Shelf("a", "b-c")
+    pages = make(inner)
+    assert asyncio.run(pages.page("a")) == render(Project("a"))
+    with pytest.raises(ProjectNotFound):
+        asyncio.run(pages.page("absent"))
+    assert listed(pages) == ["a", "b-c"]
+    assert listed(pages) == ["a", "b-c"]
+    inner.error = UpstreamUnavailable("down")
+    with pytest.raises(UpstreamUnavailable):
+        asyncio.run(pages.page("a"))
 
 
 @pytest.mark.parametrize(
@@ -130,45 +137,34 @@ def test_a_lone_star_is_the_default() -> None:
 def test_a_name_is_asked_at_its_source_and_nowhere_else(
     name: str, patterns: dict[str, str]
 ) -> None:
-    routes = Routes.from_patterns(patterns)
     shelves = {source: Shelf(name) for source in ("p", "q", "upstream")}
-    asyncio.run(Routed(routes, shelves).project(name))
-    assert [source for source, shelf in shelves.items() if shelf.asked] == [routes.source_of(name)]
-    assert listed(Routed(routes, shelves)) == [name]
+    pages = routed(patterns, **shelves)
+    pages.cached(name)
+    asyncio.run(pages.page(name))
+    own = Routes.from_patterns(patterns).source_of(name)
+    assert [source for source, shelf in shelves.items() if shelf.asked] == [own]
+    assert listed(pages) == [name]
 
 
 @pytest.mark.parametrize("error", [ProjectNotFound("no"), UpstreamUnavailable("down")])
 def test_a_private_name_never_falls_through(error: Exception) -> None:
     private, upstream = Shelf(error=error), Shelf("acme-core")
-    index = Routed(
-        Routes.from_patterns({"acme-*": "private"}), {"private": private, "upstream": upstream}
-    )
+    index = routed({"acme-*": "private"}, private=private, upstream=upstream)
     with pytest.raises(type(error)):
-        asyncio.run(index.project("acme-core"))
+        asyncio.run(index.page("acme-core"))
     assert upstream.asked == []
 
 
 def test_the_list_hides_names_of_the_wrong_source() -> None:
     private = Shelf("acme-core", "acme-x", "stranger")
     upstream = Shelf("aaa", "acme-core", "zzz", "Acme_Evil")
-    index = Routed(
-        Routes.from_patterns({"acme-*": "private"}), {"private": private, "upstream": upstream}
-    )
+    index = routed({"acme-*": "private"}, private=private, upstream=upstream)
     assert listed(index) == ["aaa", "acme-core", "acme-x", "zzz"]
 
 
 def test_a_source_that_does_not_exist_is_an_error_at_once() -> None:
     with pytest.raises(UsageError, match="'private'"):
-        Routed(Routes.from_patterns({"a": "private"}), {"upstream": Shelf()})
-
-
-def test_filtered_names_are_not_there() -> None:
-    inner = Shelf("good", "evil")
-    index = Filtered(inner, lambda name: name != "evil")
-    assert listed(index) == ["good"]
-    with pytest.raises(ProjectNotFound):
-        asyncio.run(index.project("evil"))
-    assert inner.asked == []
+        routed({"a": "private"}, upstream=Shelf())
 
 
 def test_pages_are_routed_and_routes_may_change() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dpip.errors import HomeNotWritable
 from dpip.mirror import schema, tombstones
-from dpip.mirror.tombstones import Reason
+from dpip.mirror.tombstones import QUARANTINED, Reason
 from dpip.mirror.writer import Writer, from_sqlite
 from dpip.simple.repository import StoredPage
 from dpip.simple.routing import DEFAULT_SOURCE
@@ -164,12 +164,12 @@ class Catalog:
             )
             before = _unlist(connection, record.name)
             connection.executemany(_UPSERT_FILE, rows)
-            hidden = record.status == "quarantined"
+            hidden = record.status == QUARANTINED
             tombstones.settle(
                 connection,
                 record.name,
                 before,
-                (row[1] for row in rows),
+                {row[1]: row[0] for row in rows},
                 said or {},
                 now=record.confirmed_at,
                 otherwise=Reason.QUARANTINED if hidden else Reason.DELETED,
@@ -190,7 +190,7 @@ class Catalog:
                 before = _unlist(connection, record.name)
                 said: Said = dict.fromkeys(before, (reason, detail))
                 tombstones.settle(
-                    connection, record.name, before, (), said, now=record.confirmed_at
+                    connection, record.name, before, {}, said, now=record.confirmed_at
                 )
                 connection.execute(_CHANGED, (record.name,))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dpip.mirror.catalog import PageRecord
 from dpip.mirror.listing import servable, to_records
-from dpip.mirror.tombstones import said_of
+from dpip.mirror.tombstones import QUARANTINED, said_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,5 +48,6 @@ async def record_page(
         source=source,
     )
     said = said_of(project, fetched.left_out)
-    await asyncio.wrap_future(catalog.put_page(record, page, to_records(project), said))
+    files = [] if project.status == QUARANTINED else to_records(project)
+    await asyncio.wrap_future(catalog.put_page(record, page, files, said))
     return page

@@ -17,6 +17,7 @@ from dpip.mirror.catalog import PageRecord
 from dpip.mirror.memory import PageMemory
 from dpip.mirror.recording import record_page
 from dpip.mirror.refresh import Due, Known, Policy, due, is_older
+from dpip.mirror.tombstones import QUARANTINED
 from dpip.simple.model import ProjectEntry
 from dpip.simple.repository import ProjectNotFound, StoredPage, UpstreamUnavailable
 from dpip.simple.routing import DEFAULT_SOURCE
@@ -279,5 +280,6 @@ class Pages:
 def _refuse_older(name: str, before: PageRecord | None, project: Project | None) -> None:
     if before is None or project is None:
         return
-    if is_older(before.serial, project.last_serial, empty=not project.files):
+    blank = not project.files and project.status != QUARANTINED
+    if is_older(before.serial, project.last_serial, empty=blank):
         raise UpstreamUnavailable(f"upstream's page of {name!r} is older than the stored one")

@@ -20,6 +20,7 @@ from dpip.mirror.follow import Answer, Pauses, believes_absence, judge
 from dpip.mirror.planning import Plan
 from dpip.mirror.recording import record_page
 from dpip.mirror.selected import Selected
+from dpip.mirror.tombstones import QUARANTINED
 from dpip.simple.render import render
 from dpip.simple.repository import ProjectNotFound, UpstreamInvalid
 from dpip.simple.routing import DEFAULT_SOURCE
@@ -221,7 +222,8 @@ class Sync:
             confirmed = dataclasses.replace(record, confirmed_at=now)
             await asyncio.wrap_future(self._catalog.put_record(confirmed))
             return judge(before, before, one.serial, one.failures).problem
-        answer = Answer(page.last_serial, empty=not page.files and not fetched.left_out)
+        blank = not page.files and not fetched.left_out and page.status != QUARANTINED
+        answer = Answer(page.last_serial, empty=blank)
         judgement = judge(before, answer, one.serial, one.failures)
         if judgement.use:
             await record_page(
@@ -232,7 +234,7 @@ class Sync:
     async def _all_files(self, name: str) -> str:
         """Store every file of a project; return what went wrong with one of them, or nothing."""
         record = self._catalog.record(name)
-        if record is None or record.absent or record.status == "quarantined":
+        if record is None or record.absent or record.status == QUARANTINED:
             return ""
         outcomes = await asyncio.gather(*map(self._file, self._catalog.files(name)))
         problems = [problem for problem in outcomes if problem]

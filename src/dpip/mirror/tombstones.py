@@ -3,6 +3,9 @@
 A tombstone is written in the transaction that changes a project's page, so that no moment
 exists in which a file has vanished without a reason. It goes away when the file is offered
 again.
+
+A file whose name now stands for other bytes leaves one too, which stays. The page lists what
+upstream says it is now; what it was is still served by its hash, to those who pin that.
 """
 
 from __future__ import annotations
@@ -19,13 +22,23 @@ if TYPE_CHECKING:
     from dpip.simple.model import Project
 
 
+QUARANTINED = "quarantined"
+"""The status (PEP 792) of a project of which nothing is offered."""
+SHA256_HEX = 64
+"""Length of a key that is a hash; others are made from URLs."""
+
+
 class Reason(enum.StrEnum):
-    """What became of a file. A yanked one is still listed (PEP 592)."""
+    """What became of a file.
+
+    A yanked one is still listed (PEP 592); of a replaced one the name is, for other bytes.
+    """
 
     DELETED = "deleted"
     YANKED = "yanked"
     QUARANTINED = "quarantined"
     FILTERED = "filtered"
+    REPLACED = "replaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,7 @@ Said = dict[str, tuple[Reason, str]]
 def said_of(project: Project, left_out: Mapping[str, str]) -> Said:
     """Return what a page and the filter over it say: left out, quarantined, yanked."""
     said: Said = {name: (Reason.FILTERED, why) for name, why in left_out.items()}
-    if project.status == "quarantined":
+    if project.status == QUARANTINED:
         detail = project.status_reason or ""
         return said | {f.filename: (Reason.QUARANTINED, detail) for f in project.files}
     yanked = {f.filename: (Reason.YANKED, f.yanked) for f in project.files if f.yanked is not None}
@@ -58,7 +71,7 @@ def settle(
     connection: sqlite3.Connection,
     project: str,
     before: Mapping[str, str],
-    after: Iterable[str],
+    after: Mapping[str, str],
     said: Said,
     *,
     now: float,
@@ -66,26 +79,29 @@ def settle(
 ) -> None:
     """Write and remove tombstones for a page that changes, inside its transaction.
 
-    `before` maps the names of listed files to their keys, `after` names those listed now.
-    What vanished without a word vanished for the reason `otherwise`.
+    `before` and `after` map the names of listed files to their keys. What vanished without a
+    word vanished for the reason `otherwise`.
     """
-    kept = set(after)
-    gone = {
+    gone: Said = {
         filename: said.get(filename, (otherwise, ""))
         for filename in before
-        if filename not in kept or filename in said
+        if filename not in after or filename in said
     }
-    gone |= {name: said[name] for name in kept - before.keys() if name in said}
-    back = [(project, name) for name in kept if name not in said]
-    connection.executemany("DELETE FROM tombstones WHERE project=? AND filename=?", back)
+    gone |= {name: said[name] for name in after.keys() - before.keys() if name in said}
+    gone |= _replaced(before, after, said)
+    back = [(project, name) for name in after if name not in gone]
+    connection.executemany(
+        "DELETE FROM tombstones WHERE project=? AND filename=? AND reason!='replaced'", back
+    )
     connection.executemany(
         "INSERT INTO tombstones (project, filename, key, reason, detail, since)"
-        " SELECT ?, ?, coalesce((SELECT key FROM files WHERE project=? AND filename=?), ''), ?,?,?"
+        " SELECT ?, ?, coalesce(?, (SELECT key FROM files WHERE project=? AND filename=?), ''),"
+        "  ?, ?, ?"
         " WHERE true ON CONFLICT (project, filename) DO UPDATE SET"
         "  since=CASE WHEN reason=excluded.reason THEN since ELSE excluded.since END,"
         "  reason=excluded.reason, detail=excluded.detail, key=excluded.key",
         [
-            (project, name, project, name, reason, detail, now)
+            (project, name, before.get(name), project, name, reason, detail, now)
             for name, (reason, detail) in gone.items()
         ],
     )
@@ -106,6 +122,17 @@ def gone(catalog: Rows, reasons: Iterable[Reason], before: float) -> set[str]:
         *wanted,
     )
     return {row[0] for row in rows}
+
+
+def _replaced(before: Mapping[str, str], after: Mapping[str, str], said: Said) -> Said:
+    """Return the files whose names stand for other bytes now, as far as hashes can say."""
+    hashed = {name: key for name, key in before.items() if len(key) == SHA256_HEX}
+    return {
+        name: (Reason.REPLACED, f"sha256 {key} is now {after[name]}")
+        for name, key in hashed.items()
+        if name in after and name not in said and len(after[name]) == SHA256_HEX
+        if after[name] != key
+    }
 
 
 def of_project(catalog: Rows, project: str) -> list[Tombstone]:

@@ -1,7 +1,7 @@
-"""The repository protocol: three questions that every index, and every wrapper, answers.
+"""What the server asks of an index: pages, files, the root list; and how they fail.
 
-A repository is an expression: `Routed({...}, default=Upstream(...))`. Each feature is one
-wrapper that overrides one method. The server knows nothing but these protocols.
+An index is an expression: each feature is one wrapper around a source of pages. The server
+knows nothing but these protocols.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from dpip.simple.model import Project, ProjectEntry
+    from dpip.simple.model import ProjectEntry
 
 
 class ProjectNotFound(DpipError):
@@ -47,22 +47,6 @@ class UpstreamInvalid(DpipError):
     side = "theirs"
 
 
-class Repository(Protocol):
-    """Where project pages come from.
-
-    All methods may be called concurrently. Names are normalized. Errors: ProjectNotFound is
-    final; UpstreamUnavailable may pass; UpstreamInvalid is the source's fault.
-    """
-
-    async def project(self, name: str) -> Project:
-        """Return one project page, or raise ProjectNotFound."""
-        ...
-
-    def projects(self) -> AsyncIterator[ProjectEntry]:
-        """Stream the root list in name order; never holds the whole list in memory."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class StoredPage:
     """A project page rendered once: bodies with their headers ready to send.
@@ -89,11 +73,15 @@ class PageSource(Protocol):
         ...
 
     async def page(self, name: str) -> StoredPage:
-        """Return a page, asking upstream if it is due. Raises as Repository.project does."""
+        """Return a page, asking upstream if it is due.
+
+        Raises ProjectNotFound (final), UpstreamUnavailable (may pass), and UpstreamInvalid
+        (the source's fault).
+        """
         ...
 
     def projects(self) -> AsyncIterator[ProjectEntry]:
-        """Stream the root list, as Repository.projects does."""
+        """Stream the root list in name order."""
         ...
 
 

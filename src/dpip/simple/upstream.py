@@ -81,7 +81,7 @@ class Range:
 
 
 class Upstream:
-    """The Repository of one index URL; also fetches the files that its pages name.
+    """The pages of one index URL; also fetches the files that its pages name.
 
     `index_url` may hold credentials. Sizes are bytes; `max_page_size` counts after
     decompression.
@@ -108,7 +108,7 @@ class Upstream:
         await self._transport.aclose()
 
     async def project(self, name: str) -> Project:
-        """Return one project page. Raises as Repository.project does."""
+        """Return one project page. Raises as `fetch` does."""
         project = (await self.fetch(name)).project
         if project is None:
             raise UpstreamInvalid(f"{self._shown(name)} answers 304 to an unconditional request")

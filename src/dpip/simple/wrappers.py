@@ -1,8 +1,6 @@
-"""Repositories made of repositories: an index is an expression.
+"""Sources of pages made of sources: `RoutedPages` gives every name its one source.
 
-`Filtered(Routed(routes, {"private": uploads, "upstream": mirror}), allow)` is a repository
-like any other. `RoutedPages` is the same thought for pages that are already rendered. A
-wrapper whose routes name a source that it does not have refuses to be built.
+It refuses to be built where its routes name a source that it does not have.
 """
 
 from __future__ import annotations
@@ -12,13 +10,12 @@ from heapq import heapify, heappop, heapreplace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from dpip.errors import UsageError
-from dpip.simple.repository import ProjectNotFound
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
-    from dpip.simple.model import Project, ProjectEntry
-    from dpip.simple.repository import PageSource, Repository, StoredPage
+    from dpip.simple.model import ProjectEntry
+    from dpip.simple.repository import PageSource, StoredPage
     from dpip.simple.routing import Routes
 
 
@@ -28,23 +25,6 @@ class Lister(Protocol):
     def projects(self) -> AsyncIterator[ProjectEntry]:
         """Stream the root list in name order."""
         ...
-
-
-class Routed:
-    """A Repository in which every name has one source; see `routing`."""
-
-    def __init__(self, routes: Routes, sources: Mapping[str, Repository]) -> None:
-        _require(routes, sources)
-        self._routes = routes
-        self._sources = sources
-
-    async def project(self, name: str) -> Project:
-        """Return the page that the name's own source has."""
-        return await self._sources[self._routes.source_of(name)].project(name)
-
-    def projects(self) -> AsyncIterator[ProjectEntry]:
-        """Stream all names, each from its own source."""
-        return routed_entries(self._routes, self._sources)
 
 
 @runtime_checkable
@@ -86,26 +66,6 @@ class RoutedPages:
 
     def _source(self, name: str) -> PageSource:
         return self._sources[self._routes().source_of(name)]
-
-
-class Filtered:
-    """A Repository without the names that `allowed` says no to."""
-
-    def __init__(self, source: Repository, allowed: Callable[[str], bool]) -> None:
-        self._source = source
-        self._allowed = allowed
-
-    async def project(self, name: str) -> Project:
-        """Return the page of an allowed name; others are not found."""
-        if not self._allowed(name):
-            raise ProjectNotFound(f"this index does not offer {name!r}", project=name)
-        return await self._source.project(name)
-
-    async def projects(self) -> AsyncIterator[ProjectEntry]:
-        """Stream the allowed names."""
-        async for entry in self._source.projects():
-            if self._allowed(entry.key):
-                yield entry
 
 
 def _require(routes: Routes, sources: Mapping[str, object]) -> None:
