@@ -47,7 +47,7 @@ test-outside: $(STAMP)
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-SIZES ?= 10000 100000
+SIZES ?= 10000 100000 1000000
 simulate: $(STAMP)
 	$(BIN)/python -m benchmarks.simulate --sizes $(SIZES)
 
