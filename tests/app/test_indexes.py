@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from tests.app.nodes import NodeProcess, dpip, node
 from tests.simple.fixture_index import FixtureIndex, wheel
+
+from dpip.ipfs.keys import PrivateKey
 
 NOWHERE = "http://127.0.0.1:9/simple/"
 
@@ -84,6 +88,40 @@ def test_a_later_publication_holds_what_is_new_and_costs_no_more(
     listed = json.loads(dpip("index", "list", "--json", **home).stdout)
     assert (listed[0]["kind"], listed[0]["sequence"]) == ("published", 3)
     assert pip(f"{running.url}/ipns/{name}/", tmp_path / "y", "later").returncode == 0
+
+
+def test_a_refresh_beside_finds_the_head_and_there_is_only_one(
+    publisher: tuple[NodeProcess, FixtureIndex], tmp_path: Path
+) -> None:
+    running, _ = publisher
+    name = publish(running.home)
+    home = tmp_path / "follower"
+    follower = {"DPIP_HOME": str(home)}
+    assert dpip("index", "use", f"{name}@{running.url}", **follower).returncode == 0
+    with FileLock(home / "refresh.lock"):
+        refused = dpip("index", "refresh", "--json", **follower)
+        assert json.loads(refused.stdout) == {"started": False}
+    begun = dpip("index", "refresh", "--json", **follower)
+    assert json.loads(begun.stdout) == {"started": True}
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        [head] = json.loads(dpip("index", "list", "--json", **follower).stdout)
+        if head["sequence"] is not None:
+            break
+    assert (head["kind"], head["sequence"]) == ("followed", 1)
+
+
+def test_indexes_that_are_followed_have_an_order(tmp_path: Path) -> None:
+    home = {"DPIP_HOME": str(tmp_path)}
+    names = [PrivateKey.from_seed(bytes([n]) * 32).name.encode("k") for n in range(3)]
+    dpip("index", "use", names[0], **home)
+    dpip("index", "use", names[1], **home)
+    done = dpip("index", "use", names[2], "--first", "--json", **home)
+    assert json.loads(done.stdout) == [names[2], names[0], names[1]]
+    done = dpip("index", "use", f"{names[0]}@http://127.0.0.1:9", "--json", **home)
+    assert json.loads(done.stdout) == [names[2], names[1], f"{names[0]}@http://127.0.0.1:9"]
+    done = dpip("index", "drop", names[2], "--json", **home)
+    assert json.loads(done.stdout)[0] == names[1]
 
 
 def test_indexes_that_are_none_are_refused(tmp_path: Path) -> None:

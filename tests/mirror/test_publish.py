@@ -22,12 +22,14 @@ NOW = 1_800_000_000 * ipns.SECOND
 
 
 class Counting(MemoryBlockstore):
-    """Counts the bytes that are put."""
+    """Counts the bytes and the blocks that are put and were not there."""
 
     written = 0
+    blocks = 0
 
     def put(self, blocks: object) -> None:
         for block in blocks:  # type: ignore[attr-defined]
+            self.blocks += not self.has(block.cid)
             self.written += len(block.data)
             super().put([block])
 
@@ -107,6 +109,29 @@ def test_a_change_costs_what_it_touches(store: Counting, publisher: Publisher) -
     assert sum(1 for _ in walk(store, head.root)) > len(names)
 
 
+@pytest.mark.parametrize("projects", [300, 3000])
+def test_a_change_writes_its_path_and_nothing_else(
+    store: Counting, publisher: Publisher, projects: int
+) -> None:
+    names = [f"python-thing-{number}" for number in range(projects)]
+    publisher.publish([change(store, name) for name in names], NOW)
+    depth = 1 if projects == 300 else 3
+
+    def blocks(*changes: Change) -> int:
+        before = store.blocks
+        publisher.publish(changes, NOW)
+        return store.blocks - before
+
+    # Two pages and the directory of the project; the path to it from the root.
+    newer = change(store, names[7], "2")
+    assert 3 + 1 <= blocks(newer) <= 3 + depth
+    assert blocks(newer) == 0, "what is published already is not published again"
+    # And a leaf of the page of all projects, or two, with the node above them.
+    added = change(store, "python-thing-new")
+    assert 3 + 1 + 2 <= blocks(added) <= 3 + depth + 3
+    assert blocks(Change("python-thing-new", "", None, {})) <= depth + 3
+
+
 def test_a_failed_publication_leaves_the_last_head(
     store: Counting, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +174,9 @@ def test_a_killed_publication_goes_on_where_it_was(
     assert len(kept) == 3
     assert publisher.head() == first
     assert publisher.cursor() == "30"
+    renewed = publisher.renew(NOW + LIFETIME)
+    assert renewed is not None
+    assert renewed.root == first.root, "a renewal publishes nothing that is half done"
     assert {entry.name for cid in kept for entry in Directory.load(store, cid).entries()} == {
         *names[:30]
     }

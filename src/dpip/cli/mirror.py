@@ -275,6 +275,7 @@ def _answer(covered: Coverage) -> dict[str, Any]:
     return asdict(covered) | {
         "complete": covered.complete,
         "missing": covered.files - covered.stored,
+        "missing_size": covered.size - covered.stored_size,
     }
 
 
@@ -284,6 +285,8 @@ def _lines(covered: Coverage) -> list[str]:
     health = "complete" if covered.complete else "incomplete"
     projects = f"{covered.projects} projects ({covered.late} late, {covered.failing} failing)"
     files = f"{covered.stored} of {covered.files} files stored, {lacking} missing"
+    if lacking:
+        files += f" ({covered.size - covered.stored_size:,} bytes as far as is known)"
     lines = [f"{health}: {projects}", f"{files}; {covered.stored_size:,} of {covered.size:,} bytes"]
     return [*lines, f"gone: {gone}"] if gone else lines
 

@@ -10,10 +10,11 @@ where gateways find it. What a long publication has written is pinned as it goes
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dpip.errors import UsageError
+from dpip.errors import AlreadyRunning, UsageError
 from dpip.ipfs.disk.pins import Pins
 from dpip.mirror.changes import changes
 from dpip.mirror.publish import Publisher
@@ -86,24 +87,39 @@ def publish_changes(
     key: PrivateKey,
     now: int,
 ) -> Publication:
-    """Publish what changed since the last head of this key; `now` in nanoseconds since 1970."""
-    name, pins = key.name.encode("k"), Pins(archives.store)
-    publisher = Publisher(
-        state_path(home, key),
-        archives.store,
-        key,
-        keep=lambda root: pins.add(root, _under_way(name)),
-    )
-    try:
+    """Publish what changed since the last head of this key; `now` in nanoseconds since 1970.
+
+    Raises AlreadyRunning while another publication of this index is under way.
+    """
+    name, pins, state = key.name.encode("k"), Pins(archives.store), state_path(home, key)
+    with (
+        _alone(state),
+        contextlib.closing(
+            Publisher(
+                state, archives.store, key, keep=lambda root: pins.add(root, _under_way(name))
+            )
+        ) as publisher,
+    ):
         reading = _Reading(catalog, publisher.cursor())
         head = publisher.publish(reading.changes(archives), now, cursor=lambda: reading.cursor)
-    finally:
-        publisher.close()
-    pins.replace(f"index {name}", head.root)
-    for pin in [pin for pin in pins if pin.name == _under_way(name)]:
-        pins.remove(pin.cid, pin.name)
-    records.put(key.name, head.record.raw, now)
+        pins.replace(f"index {name}", head.root)
+        pins.clear(_under_way(name))
+        records.put(key.name, head.record.raw, now)
     return Publication(head, reading.projects)
+
+
+@contextlib.contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Hold the right to change an index. Raises AlreadyRunning."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(state.with_suffix(".lock"), timeout=0):
+            yield
+    except Timeout:
+        raise AlreadyRunning(
+            f"the index {state.stem} is being published already", hint="let it end"
+        ) from None
 
 
 def _under_way(name: str) -> str:
@@ -121,15 +137,16 @@ def renew_head(
     state = home / "indexes" / f"{key.name.encode('k')}.sqlite3"
     if not state.is_file():
         return None
-    publisher = Publisher(state, store, key)
     try:
-        head = publisher.head()
-        if head is None or head.record.value != record.value:
-            return None
-        # None: an earlier renewal was killed before it put its record.
-        return publisher.renew(now) or head
-    finally:
-        publisher.close()
+        with _alone(state), contextlib.closing(Publisher(state, store, key)) as publisher:
+            head = publisher.head()
+            if head is None or head.record.value != record.value:
+                return None
+            # None: an earlier renewal was killed before it put its record.
+            return publisher.renew(now) or head
+    except AlreadyRunning:
+        # What is being published signs a head anyway.
+        return None
 
 
 class _Reading:

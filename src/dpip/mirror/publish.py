@@ -178,7 +178,9 @@ class Publisher:
         head = self.head()
         if head is None or not ipns.republish_due(head.record, now, LIFETIME):
             return None
-        return self.publish((), now)
+        with self._transaction():
+            # What a killed publication has taken in waits for the next one.
+            return self._sign(head.root, now)
 
     def _step(self, changes: Iterator[Change], cursor: Callable[[], str] | None) -> bool:
         """Take in the next changes; say whether there may be more."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Damaged, Unavailable, Unwritable
-from .schema import SCHEMA, VERSION
+from .schema import NAMED_PINS, SCHEMA, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +48,7 @@ class Index:
                 db.execute(f"PRAGMA user_version = {VERSION}")
             elif version != VERSION:
                 raise Unavailable(f"{self._path} is of version {version}; this is {VERSION}")
+            db.execute(NAMED_PINS)
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from .store import DiskBlockstore
 
+# In the words of the index over names, which then is used.
+_DROP_NAMED = "DELETE FROM pins WHERE name = ? AND name <> 'archive'"
+
 
 @dataclass(frozen=True, slots=True)
 class Pin:
@@ -48,9 +51,15 @@ class Pins:
     def replace(self, name: str, cid: CID) -> None:
         """Make `cid` the only root pinned under `name`, in one step."""
         with self._index.write() as db:
-            db.execute("DELETE FROM pins WHERE name = ?", (name,))
+            db.execute(_DROP_NAMED, (name,))
             db.execute("INSERT INTO pins VALUES (?, ?)", (cid.raw, name))
             self._journal.write(Unpinned(None, name), Pinned(str(cid), name))
+
+    def clear(self, name: str) -> None:
+        """Remove every pin of a name; costs what those cost."""
+        with self._index.write() as db:
+            if db.execute(_DROP_NAMED, (name,)).rowcount:
+                self._journal.write(Unpinned(None, name))
 
     def __iter__(self) -> Iterator[Pin]:
         rows = self._index.read("SELECT cid, name FROM pins ORDER BY name, cid").fetchall()

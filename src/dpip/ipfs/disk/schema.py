@@ -11,6 +11,10 @@ proved    which encoder writes which stream: a cache, see `archive.importer`
 """
 
 VERSION = 1
+NAMED_PINS = """
+CREATE INDEX IF NOT EXISTS named_pins ON pins (name) WHERE name <> 'archive'
+"""
+"""For pins by name. Each of millions of archives has one of the same name, which is left out."""
 SCHEMA = (
     """
     CREATE TABLE packs (id INTEGER PRIMARY KEY AUTOINCREMENT, size INTEGER NOT NULL)
