@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from dpip.mirror.source import PageSource
+
 
 @dataclass
 class Mirror:
@@ -37,9 +39,10 @@ class Mirror:
         offline: bool = False,
         patience: float = 5.0,
         source: str = DEFAULT_SOURCE,
+        through: PageSource | None = None,
     ) -> Pages:
         return Pages(
-            upstream=self.index,
+            upstream=through or self.index,
             source=source,
             catalog=self.catalog,
             render=render,

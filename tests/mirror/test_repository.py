@@ -7,8 +7,13 @@ import json
 import pytest
 from tests.mirror.conftest import Mirror
 
-from dpip.simple.model import Project
-from dpip.simple.repository import ProjectNotFound, UpstreamUnavailable
+from dpip.mirror.judging import Judging, from_files
+from dpip.mirror.scope import Scope
+from dpip.mirror.selected import Selected
+from dpip.mirror.selection import read_selection
+from dpip.simple.model import File, Project
+from dpip.simple.repository import ProjectNotFound, StoredPage, UpstreamUnavailable
+from dpip.simple.upstream import Fetched, Validators
 
 DATA = b"some bytes of an sdist"
 
@@ -220,3 +225,21 @@ def test_an_older_answer_does_not_replace_a_page(mirror: Mirror) -> None:
         assert b"thing-1.0.tar.gz" in page.json
 
     asyncio.run(story())
+
+
+def test_what_a_peer_tells_goes_through_the_rules_of_a_mirror(mirror: Mirror) -> None:
+    scope = Scope(read_selection({"allow": ["a"], "latest": 1}, lambda _: ""), rules="r")
+    judging = Judging(mirror.catalog, from_files(mirror.files))
+    selected = Selected(mirror.index, lambda: scope, mirror.catalog, judging)
+    pages = mirror.pages(through=selected)
+    files = tuple(File(f"a-{n}.0.tar.gz", f"http://x.invalid/{n}") for n in (1, 2))
+
+    def tell(name: str) -> StoredPage:
+        told = Fetched(Project(name, files), Validators())
+        return asyncio.run(pages.take(name, told, mirror.clock(), lambda _: None))
+
+    page = tell("a")
+    assert (b"a-2.0" in page.json, b"a-1.0" in page.json) == (True, False)
+    with pytest.raises(UpstreamUnavailable, match="not keep"):
+        tell("b")
+    assert mirror.catalog.page("b") is None

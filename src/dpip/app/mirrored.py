@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dpip.mirror.source import Narrowing
 from dpip.settings import MIRROR_NAME
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class Mirrored:
 
             known = under_rules(known, "")
         return await source.fetch(name, known)
+
+    async def narrowed(self, name: str, told: Fetched) -> Fetched:
+        """Return what the rules leave of a page that somebody else has told."""
+        source = self._source()
+        return await source.narrowed(name, told) if isinstance(source, Narrowing) else told
 
     def projects(self) -> AsyncIterator[ProjectEntry]:
         """Stream the root list."""

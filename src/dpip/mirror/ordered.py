@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dpip.mirror.source import Narrowing
 from dpip.mirror.subscribed import NoHead
 from dpip.simple.repository import ProjectNotFound
 
@@ -35,6 +36,11 @@ class Ordered:
             except (ProjectNotFound, NoHead) as error:
                 missing = error
         raise missing or ProjectNotFound(f"there is no project {name!r}")
+
+    async def narrowed(self, name: str, told: Fetched) -> Fetched:
+        """Return what the last source, which is upstream, would show of a page."""
+        last = self._sources[-1]
+        return await last.narrowed(name, told) if isinstance(last, Narrowing) else told
 
     async def projects(self) -> AsyncIterator[ProjectEntry]:
         """Stream the names of all sources; one that several have may come several times."""

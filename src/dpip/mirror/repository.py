@@ -17,6 +17,7 @@ from dpip.mirror.catalog import PageRecord
 from dpip.mirror.memory import PageMemory
 from dpip.mirror.recording import record_page
 from dpip.mirror.refresh import Due, Known, Policy, due, is_older
+from dpip.mirror.source import Narrowing
 from dpip.mirror.tombstones import QUARANTINED
 from dpip.simple.model import ProjectEntry
 from dpip.simple.repository import ProjectNotFound, StoredPage, UpstreamUnavailable
@@ -141,8 +142,14 @@ class Pages:
         """Store a page that was told by somebody who is believed as the source is.
 
         `at` is when the teller heard it. `said` is called with the page's validator before the
-        catalog has it.
+        catalog has it. Raises UpstreamUnavailable for what is not news here: an older page, or
+        one that this mirror does not keep.
         """
+        if isinstance(self._upstream, Narrowing):
+            try:
+                told = await self._upstream.narrowed(name, told)
+            except ProjectNotFound as error:
+                raise UpstreamUnavailable(error.message) from None
         assert told.project is not None, "what is told is a page"
         _refuse_older(name, self._record_of(name), told.project)
         page = await self._render_new(name, told, at, said)

@@ -60,10 +60,17 @@ class Selected:
     async def fetch(self, name: str, known: Validators | None = None) -> Fetched:
         """Return a page without the files that the mirror does not keep."""
         scope = self._scope()
-        reason = scope.excludes(name)
-        if reason is not None:
-            raise ProjectNotFound(f"this mirror does not keep {name!r}: {reason}", project=name)
+        _require_kept(scope, name)
         fetched = await self._upstream.fetch(name, under_rules(known, scope.rules))
+        return await self._narrowed(scope, name, fetched)
+
+    async def narrowed(self, name: str, told: Fetched) -> Fetched:
+        """Return a page that somebody else has told without the files that are not kept."""
+        scope = self._scope()
+        _require_kept(scope, name)
+        return await self._narrowed(scope, name, told)
+
+    async def _narrowed(self, scope: Scope, name: str, fetched: Fetched) -> Fetched:
         validators = fetched.validators
         if scope.rules:
             etag = f"{_MARK}{scope.rules} {validators.etag or ''}"
@@ -82,3 +89,9 @@ class Selected:
                 if source == DEFAULT_SOURCE:
                     yield ProjectEntry(name, serial)
             last = rows[-1][0]
+
+
+def _require_kept(scope: Scope, name: str) -> None:
+    reason = scope.excludes(name)
+    if reason is not None:
+        raise ProjectNotFound(f"this mirror does not keep {name!r}: {reason}", project=name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,6 +25,15 @@ class PageSource(Protocol):
 
     def projects(self) -> AsyncIterator[ProjectEntry]:
         """Stream the root list."""
+        ...
+
+
+@runtime_checkable
+class Narrowing(Protocol):
+    """A PageSource that shows only a part of the pages of another."""
+
+    async def narrowed(self, name: str, told: Fetched) -> Fetched:
+        """Return what it would show of a page. Raises ProjectNotFound if nothing at all."""
         ...
 
 
