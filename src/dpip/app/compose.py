@@ -47,14 +47,14 @@ def build(settings: Settings) -> Node:
     """Build the node of a home. Raises HomeNotWritable, DiskFull and CatalogTooNew."""
     stored = open_home(settings.home)
     kubo = _kubo(settings, stored.leaves)
-    index = Index(settings, stored, kubo.afar if kubo else None)
+    directory = GraphDirectory(lambda: peer.node, settings.peer_networks)
+    index = Index(settings, stored, directory.tellers, kubo.afar if kubo else None)
     peer = Peer(
         membership(settings, index.sources),
         catalog=stored.catalog,
         pages=index.sources.pages[DEFAULT_SOURCE],
     )
     gains = Gains(stored.catalog)
-    directory = GraphDirectory(lambda: peer.node, settings.peer_networks)
     nearby = neighbours(directory, stored.leaves, gains.savings, offline=settings.offline)
     ingest = _ingest(settings, stored, index, nearby)
     used: set[str] = set()

@@ -26,6 +26,7 @@ from dpip.simple.upstream import Upstream
 from dpip.simple.wrappers import RoutedPages
 
 if TYPE_CHECKING:
+    from dpip.app.following import Urls
     from dpip.app.stored import Stored
     from dpip.ipfs.blockstore import Blockstore
     from dpip.mirror.source import FileSource, PageSource
@@ -38,10 +39,16 @@ PRIVATE_AGE = 1.0
 class Index:
     """The pages and files of a node, and everybody that it asks for them."""
 
-    def __init__(self, settings: Settings, stored: Stored, afar: Blockstore | None = None) -> None:
-        """Build the index; blocks of followed indexes may come from `afar`, too.
+    def __init__(
+        self,
+        settings: Settings,
+        stored: Stored,
+        neighbours: Urls,
+        afar: Blockstore | None = None,
+    ) -> None:
+        """Build the index. Raises UsageError for a followed index that is none.
 
-        Raises UsageError for a followed index that is none.
+        Blocks of followed indexes may come from what `neighbours` names, and from `afar`.
         """
         self._settings = settings
         self._stored = stored
@@ -50,7 +57,7 @@ class Index:
             timeout=settings.upstream_timeout,
             max_page_size=settings.max_page_size,
         )
-        self.following = follow(settings, stored.leaves, afar)
+        self.following = follow(settings, stored.leaves, neighbours, afar)
         self.mirrored = Mirrored(self.upstream, settings.home, stored.catalog)
         self._others: dict[str, Upstream] = {}
         self._default, self.files = self._ordered()

@@ -13,6 +13,7 @@ from dpip.app.tending import Tending
 from dpip.errors import DpipError
 from dpip.mirror.rebuild import complete
 from dpip.mirror.store import mapped
+from dpip.simple.routing import DEFAULT_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,11 +88,16 @@ class Node:
         tending = Tending(self.settings, lambda: self.stored.archives.kept)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.index.following.run())
+            tasks.create_task(self._follow_heads())
             tasks.create_task(tending.run())
             tasks.create_task(self._note_uses())
             tasks.create_task(self.gains.run())
             tasks.create_task(Renewing(self.settings, self.stored.blocks).run())
             tasks.create_task(self._follow_disk())
+
+    async def _follow_heads(self) -> None:
+        with _logged("following heads"):
+            await self.index.following.watch(self.index.sources.pages[DEFAULT_SOURCE].doubt)
 
     async def _follow_disk(self) -> None:
         """See what other processes write into the home: routes, and what a sync changes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from dpip.federation.rids import PypiFile
+from dpip.federation.rids import IpnsName, PypiFile
 from dpip.koi import KoiError
 from dpip.koi.network.address import AddressPolicy
 from dpip.koi.protocol.consts import PREFIX
@@ -14,7 +14,7 @@ from dpip.koi.protocol.node import NodeType
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dpip.koi import Cache, NodeInterface
+    from dpip.koi import RID, Cache, NodeInterface
     from dpip.mirror.catalog import FileRecord
 
 
@@ -30,6 +30,18 @@ class GraphDirectory:
 
     def near(self, record: FileRecord) -> list[str]:
         """Return base URLs of nodes, the one that told of the file first."""
+        try:
+            return self.around(PypiFile(record.project, record.filename))
+        except ValueError:
+            return self.around(None)
+
+    def tellers(self, names: Sequence[str]) -> list[str]:
+        """Return base URLs of nodes, those first that told of heads of these IPNS names."""
+        found = [url for name in names for url in self.around(IpnsName(name))[:1]]
+        return list(dict.fromkeys([*found, *self.around(None)]))
+
+    def around(self, rid: RID | None) -> list[str]:
+        """Return base URLs of nodes, the one that told of `rid` first, the others by chance."""
         node = self._node()
         if node is None:
             return []
@@ -38,24 +50,21 @@ class GraphDirectory:
             allowed=self._networks,
             named=() if node.network.contact is None else (node.network.contact.url,),
         )
-        teller = _teller(node, record)
+        teller = None if rid is None else _teller(node, rid)
         found: list[tuple[bool, float, str]] = []
-        for rid, profile in node.graph.profiles():
+        for peer, profile in node.graph.profiles():
             url = profile.base_url
-            if rid == node.identity.rid or profile.node_type != NodeType.FULL or not url:
+            if peer == node.identity.rid or profile.node_type != NodeType.FULL or not url:
                 continue
             if _callable(addresses, url):
-                rank = (str(rid) != teller, self._order.random())
+                rank = (str(peer) != teller, self._order.random())
                 found.append((*rank, url.removesuffix(PREFIX)))
         return [url for _, _, url in sorted(found)]
 
 
-def _teller(node: NodeInterface, record: FileRecord) -> str | None:
+def _teller(node: NodeInterface, rid: RID) -> str | None:
     cache: Cache = node.cache  # type: ignore[assignment]
-    try:
-        held = cache.record(PypiFile(record.project, record.filename))
-    except ValueError:
-        return None
+    held = cache.record(rid)
     return None if held is None else held.source
 
 

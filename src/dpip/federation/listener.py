@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 from typing import TYPE_CHECKING
 
 from dpip.federation.claims import BadClaim, read_file, read_project
 from dpip.federation.rids import KINDS, IpnsName, PypiFile, PypiProject, project_of
 from dpip.federation.trust import Verdict
-from dpip.ipfs import ipns
 from dpip.ipfs.errors import IpfsError
-from dpip.ipfs.keys import parse_name
 from dpip.koi import (
     STOP_CHAIN,
     EventType,
@@ -26,8 +22,8 @@ from dpip.koi.protocol.edge import EdgeStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
+    from dpip.federation.heads import Heads
     from dpip.federation.trust import Trust
     from dpip.koi.processor.handler import StopChain
     from dpip.koi.processor.interface import ProcessorInterface
@@ -48,11 +44,13 @@ class Listener:
     def __init__(
         self,
         trust: Trust,
+        heads: Heads,
         *,
         believed: Callable[[str], None],
         doubted: Callable[[str, str | None], None],
     ) -> None:
         self._trust = trust
+        self._heads = heads
         self._believed = believed
         self._doubted = doubted
 
@@ -92,15 +90,30 @@ class Listener:
         """Stop what is not well formed."""
         if kobj.normalized_event_type != EventType.FORGET:
             try:
-                _well_formed(processor, kobj)
+                self._well_formed(processor, kobj)
             except (BadClaim, IpfsError, ValueError) as error:
                 log.info("%s from %s: %s", kobj.rid, kobj.sender, error)
                 return STOP_CHAIN
         return None
 
+    def _well_formed(self, processor: ProcessorInterface, kobj: KnowledgeObject) -> None:
+        """Raise BadClaim, IpfsError or ValueError for contents that are not what they must be."""
+        rid, contents = kobj.rid, kobj.contents or {}
+        if not kobj.verified:
+            raise BadClaim("the contents are not those that the manifest names")
+        if isinstance(rid, PypiProject):
+            read_project(rid.name, contents)
+        elif isinstance(rid, PypiFile):
+            read_file(rid.filename, contents)
+        elif isinstance(rid, IpnsName):
+            self._heads.check(rid, contents, processor.cache)
+
     def kept(self, processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
-        """Note the project. This news stays queued, and is seen again, until it is noted."""
+        """Note the news. It stays queued, and is seen again, until it is noted."""
         del processor
+        if isinstance(kobj.rid, IpnsName):
+            self._heads.keep(kobj.rid, kobj.contents or {})
+            return None
         name = project_of(kobj.rid)
         if name is not None:
             self._believed(name)
@@ -134,28 +147,3 @@ class Listener:
                 if edge is not None and type(kobj.rid) in edge.rid_types:
                     kobj.network_targets.discard(node)
         return kobj
-
-
-def _well_formed(processor: ProcessorInterface, kobj: KnowledgeObject) -> None:
-    """Raise BadClaim, IpfsError or ValueError for contents that are not what they must be."""
-    rid, contents = kobj.rid, kobj.contents or {}
-    if not kobj.verified:
-        raise BadClaim("the contents are not those that the manifest names")
-    if isinstance(rid, PypiProject):
-        read_project(rid.name, contents)
-    elif isinstance(rid, PypiFile):
-        read_file(rid.filename, contents)
-    elif isinstance(rid, IpnsName):
-        held = processor.cache.read(rid)
-        before = -1 if held is None else read_head(rid, held.contents).sequence
-        if read_head(rid, contents).sequence < before:
-            raise BadClaim("the record is older than the one that is held")
-
-
-def read_head(rid: IpnsName, contents: dict[str, Any]) -> ipns.Record:
-    """Return the IPNS record of a bundle. Raises BadClaim and IpfsError."""
-    try:
-        raw = base64.b64decode(contents["record"], validate=True)
-    except (KeyError, TypeError, ValueError, binascii.Error):
-        raise BadClaim(f"{rid}: no IPNS record in base64") from None
-    return ipns.verify(raw, parse_name(rid.reference))

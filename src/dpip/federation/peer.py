@@ -13,7 +13,7 @@ from dpip.federation.adopter import Adopter
 from dpip.federation.announcer import Announcer
 from dpip.federation.ledger import Ledger
 from dpip.federation.listener import Listener
-from dpip.federation.rids import KINDS
+from dpip.federation.rids import KINDS, IpnsName
 from dpip.federation.terms import Terms, record, recorded
 from dpip.federation.trust import TrustPolicy
 from dpip.koi import Cache, KoiError, KoiNetEdge, KoiNetNode, NodeInterface
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from dpip.federation.heads import Heads
     from dpip.federation.trust import Trust
     from dpip.koi.server import App
     from dpip.mirror.catalog import Catalog
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from dpip.simple.asgi import Receive, Scope, Send
 
 log = logging.getLogger(__name__)
+LOOK_FOR_HEADS = 0.25
+"""Seconds between looks at the records of the indexes that are published or followed."""
 
 
 class NotYet(DpipError):
@@ -55,13 +58,15 @@ class Membership:
     """How a node takes part. `home` is the directory of its KOI state and of its key.
 
     `url` is the node's own base URL, empty for the address that it listens on; `networks` are
-    private ones in which peers may be called; `unsigned` admits peers of KOI-net 1.0.
-    `withheld` are the rows of the routing table that keep names out of the network.
+    private ones in which peers may be called; `unsigned` admits peers of KOI-net 1.0. `heads`
+    are those of indexes that are published or followed. `withheld` are the rows of the routing
+    table that keep names out of the network.
     """
 
     home: Path
     name: str
     trust: Trust
+    heads: Heads
     url: str = ""
     contacts: Sequence[str] = ()
     networks: Sequence[str] = ()
@@ -111,9 +116,19 @@ class Peer:
         announcer = Announcer(self._catalog, ledger, node.processor, cache)
         self.node, self._app = node, app(node, lifespan=False)
         try:
-            await asyncio.gather(adopter.run(), announcer.run())
+            await asyncio.gather(adopter.run(), announcer.run(), self._tell_heads(node))
         finally:
             await asyncio.shield(asyncio.to_thread(self._stop, ledger))
+
+    async def _tell_heads(self, node: NodeInterface) -> None:
+        """Tell of heads that are published or found by other processes, for ever."""
+        while True:
+            try:
+                if news := await asyncio.to_thread(self._membership.heads.news, node.cache):
+                    node.processor.accept(news)
+            except (DpipError, KoiError, OSError) as error:
+                log.warning("telling heads: %s", error)
+            await asyncio.sleep(LOOK_FOR_HEADS)
 
     def _open_ledger(self) -> Ledger:
         self._membership.home.mkdir(parents=True, exist_ok=True)
@@ -121,7 +136,9 @@ class Peer:
 
     def _start(self, url: str, adopter: Adopter, cache: Cache, ledger: Ledger) -> NodeInterface:
         ours = self._membership
-        listener = Listener(ours.trust, believed=adopter.believed, doubted=adopter.doubted)
+        listener = Listener(
+            ours.trust, ours.heads, believed=adopter.believed, doubted=adopter.doubted
+        )
         node = NodeInterface(
             name=ours.name,
             profile=profile((ours.url or url).rstrip("/") + PREFIX),
@@ -135,6 +152,7 @@ class Peer:
             allowed_networks=tuple(ours.networks),
             allow_unsigned=ours.unsigned,
         )
+        node.network.undated = frozenset({IpnsName})
         terms = Terms(ours.trust.nodes, ours.withheld)
         if terms.widens(recorded(ledger)):
             node.network.cursors.clear()

@@ -55,9 +55,11 @@ class IpnsName(ORN):
 
     def __init__(self, name: str) -> None:
         try:
-            parse_name(name)
+            spelling = parse_name(name).encode("k")
         except IpfsError as error:
             raise ValueError(str(error)) from None
+        if name != spelling:
+            raise ValueError(f"the name of a key is spelled {spelling}")
         super().__init__(name)
 
 

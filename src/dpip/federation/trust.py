@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dpip.federation.rids import IpnsName, PypiFile, PypiProject, project_of
+from dpip.koi import EventType
 from dpip.koi.processor.knowledge_object import KnowledgeObject, KnowledgeSource
 from dpip.koi.processor.policy import Facts, SourcePolicy
 
@@ -34,25 +35,36 @@ class Trust:
     """Who is listed, as the operator wrote it: whole node RIDs, or the hash of a node's key.
 
     `mine` says of a normalized name that it is private here. `allowed` are the nodes that may
-    hear of private names.
+    hear of private names. `follows` says of an IPNS name that its index is published or followed
+    here.
     """
 
     nodes: frozenset[str] = frozenset()
     allowed: frozenset[str] = frozenset()
     mine: Callable[[str], bool] = field(default=lambda _: False)
+    follows: Callable[[str], bool] = field(default=lambda _: False)
 
     @classmethod
     def listing(
-        cls, nodes: Iterable[str], allowed: Iterable[str], mine: Callable[[str], bool]
+        cls,
+        nodes: Iterable[str],
+        allowed: Iterable[str],
+        mine: Callable[[str], bool],
+        follows: Callable[[str], bool] = lambda _: False,
     ) -> Trust:
         """Return the trust of settings; only the key's hash of a node RID counts."""
-        return cls(frozenset(map(key_hash, nodes)), frozenset(map(key_hash, allowed)), mine)
+        listed, told = frozenset(map(key_hash, nodes)), frozenset(map(key_hash, allowed))
+        return cls(listed, told, mine, follows)
 
     def judge(self, rid: RID, sender: KoiNetNode | None) -> Verdict:
         """Say what news of `rid` from the node that signed it is worth."""
+        if isinstance(rid, IpnsName):
+            # The record speaks for itself; of names that nobody here asked for, only friends may.
+            wanted = self.follows(rid.reference) or self.believes(sender)
+            return Verdict.CLAIM if wanted else Verdict.IGNORE
         name = project_of(rid)
         if name is None:
-            return Verdict.CLAIM if isinstance(rid, IpnsName) else Verdict.IGNORE
+            return Verdict.IGNORE
         if self.mine(name):
             return Verdict.IGNORE
         return Verdict.CLAIM if self.believes(sender) else Verdict.HINT
@@ -82,6 +94,9 @@ class TrustPolicy:
         """Say whether the node shall consider an object at all."""
         if kobj.source == KnowledgeSource.Internal:
             return True
+        if isinstance(kobj.rid, IpnsName):
+            wanted = self.trust.judge(kobj.rid, kobj.sender) is Verdict.CLAIM
+            return wanted and kobj.event_type != EventType.FORGET
         if not isinstance(kobj.rid, PypiProject | PypiFile):
             return self.others.admits(kobj, facts)
         if kobj.sender is None or self.trust.judge(kobj.rid, kobj.sender) is not Verdict.CLAIM:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..node import NodeInterface
 from ..processor.default_handlers import coordinator_handlers
@@ -15,6 +15,9 @@ from ..rid import KoiNetEdge, KoiNetNode, RIDType
 from .clock import FakeClock
 from .network import FakeNetwork
 from .scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class Ring:
@@ -52,7 +55,7 @@ class Ring:
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def __enter__(self) -> Ring:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
