@@ -63,6 +63,8 @@ class Settings:
     """File with the authorities and logs by which attestations are checked (sigstore's form)."""
     allow_unsigned: bool = False
     """Also speak with peers of KOI-net 1.0, which do not sign what they say."""
+    private_nodes: tuple[str, ...] = ()
+    """Nodes that may hear of private names: node RIDs or their key hashes, by commas."""
     page_max_age: float = 300.0
     """How long a cached project page is served before it is revalidated."""
     upstream_timeout: float = 30.0

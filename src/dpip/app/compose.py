@@ -19,8 +19,11 @@ from dpip.app.status import Status
 from dpip.app.stored import open_home
 from dpip.federation.compressed import Compressed
 from dpip.federation.directory import GraphDirectory
+from dpip.federation.guarded import Guarded
 from dpip.federation.holdings import Holdings
+from dpip.federation.ledger import Ledger
 from dpip.federation.peer import Peer
+from dpip.federation.told import ToldPages
 from dpip.ipfs.gateway.server import Gateway
 from dpip.mirror.files import Files
 from dpip.mirror.ingest import Ingest
@@ -48,9 +51,13 @@ def build(settings: Settings) -> Node:
     stored = open_home(settings.home)
     kubo = _kubo(settings, stored.leaves)
     directory = GraphDirectory(lambda: peer.node, settings.peer_networks)
-    index = Index(settings, stored, directory.tellers, kubo.afar if kubo else None)
+    ledger = Ledger(settings.home / "koi" / "ledger.sqlite3")
+    guarded = Guarded(ledger)
+    told = ToldPages(lambda: peer.cache, guarded)
+    index = Index(settings, stored, directory.tellers, told, kubo.afar if kubo else None)
     peer = Peer(
-        membership(settings, index.sources),
+        membership(settings, index, guarded),
+        ledger,
         catalog=stored.catalog,
         pages=index.sources.pages[DEFAULT_SOURCE],
     )

@@ -2,6 +2,7 @@
 
 default  =  followed indexes, in order  ►  upstream, as the home's mirror selects it
 a name   →  its one source by the routing table: default | private | another index's URL
+            | network, for what is private to a node that tells us of it
 a file   →  by the scheme and host of its URL: a followed index | another index | upstream
 """
 
@@ -14,6 +15,7 @@ from dpip.app.configured import ConfiguredUpstream
 from dpip.app.following import follow
 from dpip.app.mirrored import Mirrored
 from dpip.app.pip_settings import index_url
+from dpip.federation.told import NETWORK, with_told
 from dpip.mirror.hosts import ByHost, ByScheme
 from dpip.mirror.private import PrivatePages
 from dpip.mirror.refresh import Policy
@@ -29,11 +31,12 @@ if TYPE_CHECKING:
     from dpip.app.following import Urls
     from dpip.app.stored import Stored
     from dpip.ipfs.blockstore import Blockstore
+    from dpip.federation.told import ToldPages
     from dpip.mirror.source import FileSource, PageSource
     from dpip.settings import Settings
 
 PRIVATE_AGE = 1.0
-"""Seconds until a running node shows what another process changed in private packages."""
+"""Seconds until a node shows what another process, or node, changed in private packages."""
 
 
 class Index:
@@ -44,14 +47,17 @@ class Index:
         settings: Settings,
         stored: Stored,
         neighbours: Urls,
+        told: ToldPages,
         afar: Blockstore | None = None,
     ) -> None:
         """Build the index. Raises UsageError for a followed index that is none.
 
-        Blocks of followed indexes may come from what `neighbours` names, and from `afar`.
+        Blocks of followed indexes may come from what `neighbours` names, and from `afar`; `told`
+        are the pages of names that are private to other nodes.
         """
         self._settings = settings
         self._stored = stored
+        self._told = told
         self.upstream = ConfiguredUpstream(
             lambda: settings.index_url or index_url(settings.url),
             timeout=settings.upstream_timeout,
@@ -68,7 +74,8 @@ class Index:
     def reroute(self) -> None:
         """Put the routing table that is on disk in force."""
         stored = self._stored
-        self.sources.use(with_private(stored.catalog.routes(), stored.private.names()))
+        table = with_private(stored.catalog.routes(), stored.private.names())
+        self.sources.use(with_told(table, self._told.names))
 
     async def stop_asking(self) -> None:
         """Give up the questions that are open."""
@@ -101,6 +108,8 @@ class Index:
             # It is at hand also when the node is offline, and costs one look to confirm.
             asked = PrivatePages(self._stored.private)
             policy = Policy(max_age=PRIVATE_AGE, absent_age=0)
+        elif source == NETWORK:
+            asked, policy = self._told, Policy(max_age=PRIVATE_AGE, absent_age=0)
         elif source != DEFAULT_SOURCE:
             asked = self._others[source] = Upstream(
                 source, timeout=settings.upstream_timeout, max_page_size=settings.max_page_size

@@ -8,10 +8,12 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dpip.app.index import PRIVATE_AGE
 from dpip.app.renewing import Renewing
 from dpip.app.tending import Tending
 from dpip.errors import DpipError
 from dpip.mirror.rebuild import complete
+from dpip.mirror.sources import PRIVATE
 from dpip.mirror.store import mapped
 from dpip.simple.routing import DEFAULT_SOURCE
 
@@ -71,6 +73,7 @@ class Node:
         await self.index.aclose()
         if self.kubo is not None:
             await asyncio.to_thread(self.kubo.close)
+        await asyncio.to_thread(self.peer.close)
         await asyncio.to_thread(self.stored.close)
 
     async def _converse(self, url: str) -> None:
@@ -94,6 +97,7 @@ class Node:
             tasks.create_task(self.gains.run())
             tasks.create_task(Renewing(self.settings, self.stored.blocks).run())
             tasks.create_task(self._follow_disk())
+            tasks.create_task(self._follow_private())
 
     async def _follow_heads(self) -> None:
         with _logged("following heads"):
@@ -108,6 +112,18 @@ class Node:
                 self.index.reroute()
             with _logged("following the catalog"):
                 seen = self._forget_changed(seen)
+
+    async def _follow_private(self) -> None:
+        """Show and tell what another process changed in private packages: yanks, deletions."""
+        private, seen = self.stored.private, 0
+        while True:
+            await asyncio.sleep(PRIVATE_AGE)
+            with _logged("following private packages"):
+                version = await asyncio.to_thread(private.version)
+                names = [] if version == seen else await asyncio.to_thread(private.names)
+                for name in names:
+                    await self.index.sources.pages[PRIVATE].refresh(name)
+                seen = version
 
     def _forget_changed(self, seen: int) -> int:
         """Drop pages that changed from memory: another process, a sync, may have done it."""

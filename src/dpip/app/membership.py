@@ -8,36 +8,44 @@ from typing import TYPE_CHECKING
 from dpip.app import content
 from dpip.federation.heads import Heads
 from dpip.federation.peer import Membership
+from dpip.federation.told import NETWORK
 from dpip.federation.trust import Trust
 from dpip.simple.routing import DEFAULT_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dpip.app.index import Index
+    from dpip.federation.guarded import Guarded
     from dpip.ipfs.cid import CID
-    from dpip.mirror.sources import Sources
     from dpip.settings import Settings
 
 
-def membership(settings: Settings, sources: Sources) -> Membership:
+def membership(settings: Settings, index: Index, guarded: Guarded) -> Membership:
     """Return how a node takes part; what is routed elsewhere is not the network's business."""
+    sources = index.sources
 
     def mine(name: str) -> bool:
-        return sources.routes.source_of(name) != DEFAULT_SOURCE
+        return sources.routes.source_of(name) not in {DEFAULT_SOURCE, NETWORK}
 
     heads = Heads(content.records(settings), lambda: head_names(settings), time.time_ns)
     routes = sources.routes
     table = {**routes.names, **{f"{stem}-*": source for stem, source in routes.prefixes.items()}}
+    withheld = {f"{name} {source}" for name, source in table.items() if source != NETWORK}
     return Membership(
         home=settings.home / "koi",
         name=settings.name,
-        trust=Trust.listing(settings.trusted_nodes, (), mine, heads.follows),
+        trust=Trust.listing(
+            settings.trusted_nodes, settings.private_nodes, mine, heads.follows, guarded
+        ),
         heads=heads,
         url=settings.public_url,
         contacts=settings.first_contact,
         networks=settings.peer_networks,
         unsigned=settings.allow_unsigned,
-        withheld=frozenset(f"{pattern} {source}" for pattern, source in table.items()),
+        withheld=frozenset(withheld),
+        guarded=guarded,
+        rerouted=index.reroute,
     )
 
 

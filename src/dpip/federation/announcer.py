@@ -10,12 +10,14 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 from dpip.federation import known
 from dpip.federation.adoption import is_newer
 from dpip.federation.news import farewell, news_of
 from dpip.federation.rids import PypiProject
 from dpip.ipfs.importer import FileHasher
+from dpip.mirror.sources import PRIVATE
 from dpip.simple.json_codec import decode_project
 from dpip.simple.routing import DEFAULT_SOURCE
 from dpip.simple.transport import without_credentials
@@ -34,11 +36,21 @@ AT_ONCE = 200
 
 
 class Announcer:
-    """Follows one catalog. Projects of private and routed sources are not announced."""
+    """Follows one catalog. `url` is where this node's own packages are had from.
+
+    Its private projects are announced as such, and told to allowed nodes alone (`listener.py`);
+    those of routed sources are not announced.
+    """
 
     def __init__(
-        self, catalog: Catalog, ledger: Ledger, processor: ProcessorInterface, cache: Cache
+        self,
+        catalog: Catalog,
+        ledger: Ledger,
+        processor: ProcessorInterface,
+        cache: Cache,
+        url: str = "",
     ) -> None:
+        self._url = url
         self._catalog = catalog
         self._ledger = ledger
         self._processor = processor
@@ -63,13 +75,14 @@ class Announcer:
     def news(self, name: str) -> list[KnowledgeObject]:
         """Return the news of a project as its catalog row stands now."""
         record = self._catalog.record(name)
-        if record is None or record.source != DEFAULT_SOURCE:
+        if record is None or record.source not in {DEFAULT_SOURCE, PRIVATE}:
             return []
         page = None if record.absent else self._catalog.page(name)
         if page is None:
             said = known.file_rids(self._cache, name)
             return farewell(name, said) if said or self._cache.exists(PypiProject(name)) else []
-        if self._ledger.applied(name) == page.etag or self._is_behind(record):
+        mine = record.source == PRIVATE
+        if not mine and (self._ledger.applied(name) == page.etag or self._is_behind(record)):
             return []
         return self._page_news(record, page)
 
@@ -79,7 +92,11 @@ class Announcer:
         return held is not None and is_newer(*held, record)
 
     def _page_news(self, record: PageRecord, page: StoredPage) -> list[KnowledgeObject]:
-        project = with_origins(decode_project(page.json), self._catalog)
+        project = decode_project(page.json)
+        private = record.source == PRIVATE
+        project = (
+            with_address(project, self._url) if private else with_origins(project, self._catalog)
+        )
         cids = {}
         for file in project.files:
             archive = self._catalog.archive(file.sha256 or "")
@@ -91,6 +108,7 @@ class Announcer:
             cids=cids,
             said=known.file_rids(self._cache, record.name),
             at=datetime.fromtimestamp(record.confirmed_at, UTC),
+            private=private,
         )
 
 
@@ -101,6 +119,20 @@ def with_origins(project: Project, catalog: Catalog) -> Project:
         replace(file, url=without_credentials(origins[file.filename]))
         for file in project.files
         if file.filename in origins
+    )
+    return replace(project, files=tuple(files))
+
+
+def with_address(project: Project, url: str) -> Project:
+    """Return a served page of this node's own packages, with its own addresses made whole."""
+    page = f"{url}/simple/{project.name}/"
+    files = (
+        replace(
+            file,
+            url=urljoin(page, file.url),
+            provenance=None if file.provenance is None else urljoin(page, file.provenance),
+        )
+        for file in project.files
     )
     return replace(project, files=tuple(files))
 

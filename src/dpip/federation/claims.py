@@ -18,7 +18,7 @@ from dpip.simple.json_codec import decode_file, encode_file
 from dpip.simple.model import File, Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 class BadClaim(DpipError):
@@ -33,7 +33,8 @@ class ProjectClaim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     `status` and `reason` are PEP 792, `serial` the upstream's, `page` the CID of the project
     page (PEP 691 JSON), `versions` a count. `releases` lists them. `files` is the digest over
-    all files, None where one of them has no SHA-256 and so cannot be spoken of.
+    all files, None where one of them has no SHA-256 and so cannot be spoken of. `private`: it is
+    told to some nodes alone.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ProjectClaim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     versions: int = 0
     releases: tuple[str, ...] = ()
     files: str | None = None
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,10 @@ class FileClaim:
     file: File
     cid: str | None = None
     recipe: str | None = None
+    private: bool = False
 
 
-def claim_of(project: Project, page: str | None) -> ProjectClaim:
+def claim_of(project: Project, page: str | None, *, private: bool = False) -> ProjectClaim:
     """Return what to say of a page; `page` is its CID."""
     return ProjectClaim(
         name=project.name,
@@ -66,6 +69,7 @@ def claim_of(project: Project, page: str | None) -> ProjectClaim:
         versions=len(project.versions),
         releases=project.versions,
         files=digest_of(project.files),
+        private=private,
     )
 
 
@@ -84,6 +88,8 @@ def project_contents(claim: ProjectClaim) -> dict[str, Any]:
     """Return the JSON object that a bundle holds."""
     contents: dict[str, Any] = msgspec.to_builtins(claim)
     contents["releases"] = list(claim.releases)
+    if not claim.private:
+        del contents["private"]
     return contents
 
 
@@ -101,7 +107,7 @@ def read_project(name: str, contents: Any) -> ProjectClaim:
 def file_contents(claim: FileClaim) -> dict[str, Any]:
     """Return the JSON object that a bundle holds: the PEP 691 file, `cid` and `recipe`."""
     contents: dict[str, Any] = dict(encode_file(claim.file))
-    known = {"cid": claim.cid, "recipe": claim.recipe}
+    known = {"cid": claim.cid, "recipe": claim.recipe, "private": claim.private or None}
     contents.update((key, value) for key, value in known.items() if value is not None)
     return contents
 
@@ -119,7 +125,12 @@ def read_file(filename: str, contents: Any) -> FileClaim:
     if not file.url.startswith(("https://", "http://")):
         raise BadClaim(f"the claim about {filename!r} names no web address")
     cid, recipe = contents.get("cid"), contents.get("recipe")
-    return FileClaim(file, _text(cid), _text(recipe))
+    return FileClaim(file, _text(cid), _text(recipe), is_private(contents))
+
+
+def is_private(contents: Mapping[str, Any] | None) -> bool:
+    """Say whether the contents of a bundle are said to be for some nodes alone."""
+    return contents is not None and contents.get("private") is True
 
 
 def page_of(claim: ProjectClaim, files: Iterable[File]) -> Project | None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _DDL = """
 CREATE TABLE IF NOT EXISTS pending (name TEXT PRIMARY KEY, stamp INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS applied (name TEXT PRIMARY KEY, etag TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS guarded (
+  name TEXT NOT NULL, guardian TEXT NOT NULL, PRIMARY KEY (name, guardian)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 _CURSOR = "cursor"
@@ -30,11 +33,12 @@ class Ledger:
         self._path = path
         self._lock = threading.Lock()
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_DDL)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise HomeNotWritable(f"cannot open {path}: {error}") from None
 
     def close(self) -> None:
@@ -83,6 +87,14 @@ class Ledger:
     def note_applied(self, name: str, etag: str) -> None:
         """Note the validator of a page that is made from claims: it is not ours to announce."""
         self._run("REPLACE INTO applied VALUES (?,?)", name, etag)
+
+    def guardians(self) -> list[tuple[str, str]]:
+        """Return (name, hash of a key) of the names that listed nodes say are private."""
+        return self._all("SELECT name, guardian FROM guarded")
+
+    def guard(self, name: str, guardian: str) -> None:
+        """Note that a node says that a name is private."""
+        self._run("INSERT OR IGNORE INTO guarded VALUES (?,?)", name, guardian)
 
     def _one(self, query: str, *values: Any) -> Any:
         rows = self._all(query, *values)

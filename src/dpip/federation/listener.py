@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from dpip.federation.claims import BadClaim, read_file, read_project
+from dpip.federation.claims import BadClaim, is_private, read_file, read_project
 from dpip.federation.rids import KINDS, IpnsName, PypiFile, PypiProject, project_of
 from dpip.federation.trust import Verdict
 from dpip.ipfs.errors import IpfsError
@@ -23,6 +23,7 @@ from dpip.koi.protocol.edge import EdgeStatus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dpip.federation.guarded import Guarded
     from dpip.federation.heads import Heads
     from dpip.federation.trust import Trust
     from dpip.koi.processor.handler import StopChain
@@ -38,7 +39,7 @@ class Listener:
 
     `believed` is called with a project's name once its news is kept, `doubted` with the
     name and the page's CID (None: it is said to be gone) that a peer without our trust claims.
-    Both are called on the node's processing thread.
+    `rerouted` once `guarded` has a new name. All are called on the node's processing thread.
     """
 
     def __init__(
@@ -46,11 +47,15 @@ class Listener:
         trust: Trust,
         heads: Heads,
         *,
+        guarded: Guarded | None = None,
         believed: Callable[[str], None],
         doubted: Callable[[str, str | None], None],
+        rerouted: Callable[[], None] = lambda: None,
     ) -> None:
+        self._rerouted = rerouted
         self._trust = trust
         self._heads = heads
+        self._guarded = guarded
         self._believed = believed
         self._doubted = doubted
 
@@ -94,7 +99,24 @@ class Listener:
             except (BadClaim, IpfsError, ValueError) as error:
                 log.info("%s from %s: %s", kobj.rid, kobj.sender, error)
                 return STOP_CHAIN
-        return None
+        name = project_of(kobj.rid)
+        return None if name is None or self._may_speak_of(name, kobj) else STOP_CHAIN
+
+    def _may_speak_of(self, name: str, kobj: KnowledgeObject) -> bool:
+        """Say whether believed news of a project is taken; note first what makes it private.
+
+        That is before it is stored, so that it is hidden from others at every moment.
+        """
+        if self._guarded is None or kobj.sender is None:
+            return True
+        if kobj.normalized_event_type == EventType.FORGET:
+            return name not in self._guarded or self._guarded.by(name, kobj.sender)
+        if is_private(kobj.contents):
+            if self._guarded.add(name, kobj.sender):
+                log.warning("%s says that %s is private: upstream is not asked", kobj.sender, name)
+                self._rerouted()
+            return True
+        return name not in self._guarded
 
     def _well_formed(self, processor: ProcessorInterface, kobj: KnowledgeObject) -> None:
         """Raise BadClaim, IpfsError or ValueError for contents that are not what they must be."""

@@ -28,11 +28,13 @@ def news_of(
     cids: Mapping[str, str],
     said: Iterable[RID],
     at: datetime,
+    private: bool = False,
 ) -> list[KnowledgeObject]:
     """Return the news of a page: files, gone files, then the project.
 
     File URLs are absolute. `page` is the page's CID, `cids` maps SHA-256 to the CIDs of stored
-    files, `said` are the file RIDs that this node holds, `at` is when the source said it.
+    files, `said` are the file RIDs that this node holds, `at` is when the source said it. `private`
+    news is for some nodes alone.
     """
     listed: set[RID] = set()
     found: list[KnowledgeObject] = []
@@ -41,10 +43,10 @@ def news_of(
             continue
         rid = PypiFile(project.name, file.filename)
         listed.add(rid)
-        contents = file_contents(FileClaim(file, cids.get(file.sha256)))
+        contents = file_contents(FileClaim(file, cids.get(file.sha256), private=private))
         found.append(KnowledgeObject.from_bundle(Bundle.generate(rid, contents, now=at)))
     found += [_gone(rid) for rid in sorted(said) if rid not in listed]
-    whole = project_contents(claim_of(project, page))
+    whole = project_contents(claim_of(project, page, private=private))
     bundle = Bundle.generate(PypiProject(project.name), whole, now=at)
     return [*found, KnowledgeObject.from_bundle(bundle)]
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 from dpip.errors import DpipError
 from dpip.federation.adopter import Adopter
 from dpip.federation.announcer import Announcer
-from dpip.federation.ledger import Ledger
 from dpip.federation.listener import Listener
 from dpip.federation.rids import KINDS, IpnsName
 from dpip.federation.terms import Terms, record, recorded
@@ -25,10 +24,12 @@ from dpip.koi.server import app
 from dpip.simple.asgi import send_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from dpip.federation.guarded import Guarded
     from dpip.federation.heads import Heads
+    from dpip.federation.ledger import Ledger
     from dpip.federation.trust import Trust
     from dpip.koi.server import App
     from dpip.mirror.catalog import Catalog
@@ -60,7 +61,8 @@ class Membership:
     `url` is the node's own base URL, empty for the address that it listens on; `networks` are
     private ones in which peers may be called; `unsigned` admits peers of KOI-net 1.0. `heads`
     are those of indexes that are published or followed. `withheld` are the rows of the routing
-    table that keep names out of the network.
+    table that keep names out of the network. `rerouted` is called in the event loop once
+    `guarded` has a new name.
     """
 
     home: Path
@@ -72,17 +74,24 @@ class Membership:
     networks: Sequence[str] = ()
     unsigned: bool = False
     withheld: frozenset[str] = frozenset()
+    guarded: Guarded | None = None
+    rerouted: Callable[[], None] = lambda: None
 
 
 class Peer:
     """A node's part in the network: an ASGI application, and tasks around it."""
 
-    def __init__(self, membership: Membership, *, catalog: Catalog, pages: Pages) -> None:
+    def __init__(
+        self, membership: Membership, ledger: Ledger, *, catalog: Catalog, pages: Pages
+    ) -> None:
         self._membership = membership
+        self._ledger = ledger
         self._catalog = catalog
         self._pages = pages
         self._app: App | None = None
         self.node: NodeInterface | None = None
+        self.cache: Cache | None = None
+        """What this node holds of the network's news, while it takes part."""
 
     @property
     def known(self) -> int:
@@ -100,8 +109,7 @@ class Peer:
 
     async def run(self, url: str) -> None:
         """Take part in the network until cancelled; `url` is where the node answers."""
-        ledger = await asyncio.to_thread(self._open_ledger)
-        cache = Cache(self._membership.home)
+        ledger, cache = self._ledger, Cache(self._membership.home)
         adopter = Adopter(
             catalog=self._catalog,
             ledger=ledger,
@@ -110,15 +118,23 @@ class Peer:
             mine=self._membership.trust.mine,
         )
         try:
-            node = await asyncio.to_thread(self._start, url, adopter, cache, ledger)
+            node = await asyncio.to_thread(
+                self._start, url, adopter, cache, asyncio.get_running_loop()
+            )
         except KoiError as error:
             raise PeersUnusable(str(error)) from None
-        announcer = Announcer(self._catalog, ledger, node.processor, cache)
-        self.node, self._app = node, app(node, lifespan=False)
+        base = (self._membership.url or url).rstrip("/")
+        announcer = Announcer(self._catalog, ledger, node.processor, cache, base)
+        self.node, self.cache, self._app = node, cache, app(node, lifespan=False)
         try:
             await asyncio.gather(adopter.run(), announcer.run(), self._tell_heads(node))
         finally:
-            await asyncio.shield(asyncio.to_thread(self._stop, ledger))
+            self.cache = None
+            await asyncio.shield(asyncio.to_thread(self._stop))
+
+    def close(self) -> None:
+        """Let go of the ledger, once `run` has ended."""
+        self._ledger.close()
 
     async def _tell_heads(self, node: NodeInterface) -> None:
         """Tell of heads that are published or found by other processes, for ever."""
@@ -130,14 +146,21 @@ class Peer:
                 log.warning("telling heads: %s", error)
             await asyncio.sleep(LOOK_FOR_HEADS)
 
-    def _open_ledger(self) -> Ledger:
-        self._membership.home.mkdir(parents=True, exist_ok=True)
-        return Ledger(self._membership.home / "ledger.sqlite3")
-
-    def _start(self, url: str, adopter: Adopter, cache: Cache, ledger: Ledger) -> NodeInterface:
+    def _start(
+        self, url: str, adopter: Adopter, cache: Cache, loop: asyncio.AbstractEventLoop
+    ) -> NodeInterface:
         ours = self._membership
+
+        def rerouted() -> None:
+            loop.call_soon_threadsafe(ours.rerouted)
+
         listener = Listener(
-            ours.trust, ours.heads, believed=adopter.believed, doubted=adopter.doubted
+            ours.trust,
+            ours.heads,
+            guarded=ours.guarded,
+            believed=adopter.believed,
+            doubted=adopter.doubted,
+            rerouted=rerouted,
         )
         node = NodeInterface(
             name=ours.name,
@@ -153,10 +176,8 @@ class Peer:
             allow_unsigned=ours.unsigned,
         )
         node.network.undated = frozenset({IpnsName})
-        terms = Terms(ours.trust.nodes, ours.withheld)
-        if terms.widens(recorded(ledger)):
-            node.network.cursors.clear()
-        record(ledger, terms)
+        node.network.response_handler.audience = ours.trust
+        self._agree(node)
         node.start()
         for contact in ours.contacts[1:]:
             introduction = introduce(
@@ -165,13 +186,25 @@ class Peer:
             node.network.runner.spawn(introduction)
         return node
 
-    def _stop(self, ledger: Ledger) -> None:
+    def _agree(self, node: NodeInterface) -> None:
+        """Have everything told again where more is believed, or shown, than in the last run."""
+        ours = self._membership
+        terms, before = (
+            Terms(ours.trust.nodes, ours.withheld, ours.trust.allowed),
+            recorded(self._ledger),
+        )
+        if terms.widens(before):
+            node.cursors.clear()
+        if terms.shows_more(before) and node.journal is not None:
+            node.journal.disown()
+        record(self._ledger, terms)
+
+    def _stop(self) -> None:
         if self._app is not None:
             self._app.close()
         if self.node is not None:
             with contextlib.suppress(KoiError):
                 self.node.close()
-        ledger.close()
 
 
 def profile(base_url: str) -> NodeProfile:

@@ -22,15 +22,21 @@ KEY = "terms"
 class Terms:
     """Whose word counts, and what is not the network's business whoever speaks.
 
-    `trusted` are hashes of keys; `withheld` are rows of the routing table, as text.
+    `trusted` and `allowed` (who may hear of private names) are hashes of keys; `withheld` are
+    rows of the routing table, as text.
     """
 
     trusted: frozenset[str]
     withheld: frozenset[str]
+    allowed: frozenset[str] = frozenset()
 
     def widens(self, before: Terms) -> bool:
         """Say whether there may be news that is believed now and was not before."""
         return not (self.trusted <= before.trusted and before.withheld <= self.withheld)
+
+    def shows_more(self, before: Terms) -> bool:
+        """Say whether somebody may see now what was hidden before."""
+        return not (self.allowed <= before.allowed and before.withheld <= self.withheld)
 
 
 def recorded(ledger: Ledger) -> Terms:

@@ -17,7 +17,7 @@ from dpip.koi.processor.knowledge_object import KnowledgeObject, KnowledgeSource
 from dpip.koi.processor.policy import Facts, SourcePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     from dpip.koi import RID, KoiNetNode
 
@@ -36,13 +36,14 @@ class Trust:
 
     `mine` says of a normalized name that it is private here. `allowed` are the nodes that may
     hear of private names. `follows` says of an IPNS name that its index is published or followed
-    here.
+    here. `guarded` are names that are private to listed nodes.
     """
 
     nodes: frozenset[str] = frozenset()
     allowed: frozenset[str] = frozenset()
     mine: Callable[[str], bool] = field(default=lambda _: False)
     follows: Callable[[str], bool] = field(default=lambda _: False)
+    guarded: Container[str] = frozenset()
 
     @classmethod
     def listing(
@@ -51,10 +52,11 @@ class Trust:
         allowed: Iterable[str],
         mine: Callable[[str], bool],
         follows: Callable[[str], bool] = lambda _: False,
+        guarded: Container[str] = frozenset(),
     ) -> Trust:
         """Return the trust of settings; only the key's hash of a node RID counts."""
         listed, told = frozenset(map(key_hash, nodes)), frozenset(map(key_hash, allowed))
-        return cls(listed, told, mine, follows)
+        return cls(listed, told, mine, follows, guarded)
 
     def judge(self, rid: RID, sender: KoiNetNode | None) -> Verdict:
         """Say what news of `rid` from the node that signed it is worth."""
@@ -75,7 +77,25 @@ class Trust:
 
     def may_hear(self, name: str, node: KoiNetNode) -> bool:
         """Say whether a node may be told of a project."""
-        return not self.mine(name) or (node.names_key and node.id in self.allowed)
+        return self.allows(node) or not (self.mine(name) or name in self.guarded)
+
+    def allows(self, node: KoiNetNode | None) -> bool:
+        """Say whether a node may hear of private names; without a signature none may."""
+        return node is not None and node.names_key and node.id in self.allowed
+
+    def hidden_from(self, asker: KoiNetNode | None) -> Callable[[str], bool] | None:
+        """Return what says of a RID (its text) that it is not for the asker; None: all is."""
+        if self.allows(asker):
+            return None
+        kinds = (f"{PypiProject.text}:", f"{PypiFile.text}:")
+
+        def hidden(rid: str) -> bool:
+            if not rid.startswith(kinds):
+                return False
+            name = rid.split(":", 2)[2].partition("/")[0]
+            return self.mine(name) or name in self.guarded
+
+        return hidden
 
 
 def key_hash(text: str) -> str:

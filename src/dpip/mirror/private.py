@@ -188,6 +188,10 @@ class Private:
         rows = self._rows("SELECT attestations FROM files WHERE filename=?", filename)
         return rows[0][0] if rows else None
 
+    def version(self) -> int:
+        """Return a number that differs once another process has changed something."""
+        return int(self._rows("PRAGMA data_version")[0][0])
+
     def hashes(self) -> set[str]:
         """Return the SHA-256 of every private file: what garbage collection must keep."""
         return {sha256 for (sha256,) in self._rows("SELECT sha256 FROM files WHERE NOT deleted")}

@@ -1,0 +1,146 @@
+"""Private packages in a network: who may hear of them has them, nobody else hears a word."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.app.nodes import NodeProcess, dpip, node
+from tests.federation.processes import fetch, filenames, page, rid, until
+from tests.peers import require
+from tests.simple.fixture_index import FixtureIndex, wheel
+
+from dpip.federation.guarded import Guarded
+from dpip.federation.ledger import Ledger
+from dpip.federation.told import NETWORK, with_told
+from dpip.koi import KoiNetNode
+
+A, B = KoiNetNode("a", "a" * 64), KoiNetNode("b", "b" * 64)
+
+
+def test_a_guarded_name_is_remembered_with_its_guardians(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "koi" / "ledger.sqlite3")
+    guarded = Guarded(ledger)
+    assert guarded.add("tool", A)
+    assert not guarded.add("tool", A)
+    assert not guarded.add("tool", B)
+    ledger.close()
+    again = Guarded(Ledger(tmp_path / "koi" / "ledger.sqlite3"))
+    assert again.names == {"tool"}
+    assert again.by("tool", A)
+    assert again.by("tool", B)
+    assert not again.by("other", A)
+    assert not again.by("tool", None)
+
+
+def test_a_guarded_name_has_the_network_for_its_source_unless_it_is_routed() -> None:
+    table = {"acme-*": "private", "pinned": "upstream"}
+    routed = with_told(table, ["tool", "acme-tool", "pinned"])
+    assert routed == {**table, "tool": NETWORK}
+
+
+def upload(running: NodeProcess, name: str, version: str) -> None:
+    token = dpip("private", "token", "add", "ci", DPIP_HOME=str(running.home)).stdout.strip()
+    made = wheel(name.replace("-", "_"), version)
+    path = running.home / made.filename
+    path.write_bytes(made.content)
+    command = [str(require("twine")), "upload", "--disable-progress-bar", "-u", "__token__"]
+    subprocess.run(
+        [*command, "-p", token, "--repository-url", f"{running.url}/legacy/", str(path)],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    path.unlink()
+
+
+def spoken_of(home: Path, word: str) -> list[str]:
+    """Return whatever a node's KOI database holds of a word."""
+    found = []
+    with sqlite3.connect(f"file:{home}/koi/koi.sqlite3?mode=ro", uri=True) as database:
+        for table in ("bundle", "journal", "tombstone", "inbox", "outbox"):
+            rows = database.execute(f"SELECT * FROM {table}")
+            found += [f"{table}: {row}" for row in rows if any(word in str(cell) for cell in row)]
+    database.close()
+    return found
+
+
+@contextlib.contextmanager
+def pair(home: Path, *flags: str, **environ: Any) -> Iterator[tuple[NodeProcess, NodeProcess]]:
+    """Run a node with private packages, and one that may hear of them and believes it."""
+    with node(home / "b", *flags) as unknown:
+        allowed = rid(unknown.url)
+    with node(home / "a", *flags, **environ, DPIP_PRIVATE_NODES=allowed) as a:
+        contact = ("--first-contact", a.url)
+        with node(home / "b", *flags, *contact, DPIP_TRUSTED_NODES=rid(a.url)) as b:
+            yield a, b
+
+
+def test_the_allowed_node_installs_and_the_other_hears_nothing(tmp_path: Path) -> None:
+    with FixtureIndex() as index:
+        # Somebody has taken the name on the public index, with a higher version.
+        index.add("acme-tool", wheel("acme_tool", "99"))
+        index.add("demo", wheel("demo", "1.0"))
+        flags = ("--index-url", index.url)
+        with pair(tmp_path, *flags, DPIP_PAGE_MAX_AGE="0") as (a, b):
+            trust: dict[str, Any] = {"DPIP_TRUSTED_NODES": rid(a.url)}
+            with node(tmp_path / "c", *flags, "--first-contact", a.url, **trust) as c:
+                upload(a, "acme-tool", "1.0")
+                assert filenames(a.url, "demo")
+                for one in (b, c):
+                    until(lambda one=one: spoken_of(one.home, "pypi.project:demo"))  # type: ignore[misc]
+                until(lambda: filenames(b.url, "acme-tool") == ["acme_tool-1.0-py3-none-any.whl"])
+                assert spoken_of(c.home, "acme") == []
+                done = pip(b, "acme-tool", tmp_path / "into")
+                assert done.returncode == 0, done.stderr
+                assert (tmp_path / "into" / "acme_tool-1.0.dist-info").is_dir()
+                upload(a, "acme-tool", "1.1")
+                until(lambda: len(filenames(b.url, "acme-tool")) == 2)
+                a.kill()
+                assert len(filenames(b.url, "acme-tool")) == 2
+                assert pip(b, "acme-tool==1.0", tmp_path / "again").returncode == 0
+                assert spoken_of(c.home, "acme") == []
+                assert filenames(c.url, "acme-tool") == ["acme_tool-99-py3-none-any.whl"]
+
+
+def test_a_yank_by_another_process_is_heard_by_the_allowed_node(tmp_path: Path) -> None:
+    with FixtureIndex() as index, pair(tmp_path, "--index-url", index.url) as (a, b):
+        upload(a, "acme-tool", "1.0")
+        until(lambda: filenames(b.url, "acme-tool"))
+        made = wheel("acme_tool", "1.0")
+        done = dpip("private", "yank", made.filename, "--reason", "no", DPIP_HOME=str(a.home))
+        assert done.returncode == 0, done.stderr
+
+        def yanked() -> bool:
+            found = page(b.url, "acme-tool")
+            return found is not None and found["files"][0].get("yanked") == "no"
+
+        until(yanked)
+        assert fetch(f"{b.url}/files/{made.sha256}/{made.filename}") == made.content
+
+
+def test_a_node_that_is_allowed_later_is_told_what_there_is(tmp_path: Path) -> None:
+    with FixtureIndex() as index, node(tmp_path / "a", "--index-url", index.url) as a:
+        index.add("demo", wheel("demo", "1.0"))
+        upload(a, "acme-tool", "1.0")
+        assert filenames(a.url, "demo")
+        trusted: dict[str, Any] = {"DPIP_TRUSTED_NODES": rid(a.url)}
+        with node(tmp_path / "b", "--offline", "--first-contact", a.url, **trusted) as b:
+            until(lambda: filenames(b.url, "demo"))
+            assert filenames(b.url, "acme-tool") == []
+            port, allowed = int(a.url.rpartition(":")[2]), rid(b.url)
+            a.stop()
+        again = node(tmp_path / "a", "--offline", port=port, DPIP_PRIVATE_NODES=allowed)
+        with again, node(tmp_path / "b", "--offline", **trusted) as b:
+            until(lambda: filenames(b.url, "acme-tool"))
+
+
+def pip(running: NodeProcess, what: str, into: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pip", "install", "--no-cache-dir", "--target", str(into)]
+    return subprocess.run(
+        [*command, "--index-url", running.simple, what],
+        capture_output=True, text=True, check=False, timeout=90,
+    )  # fmt: skip
