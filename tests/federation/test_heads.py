@@ -153,7 +153,9 @@ def test_a_node_that_was_away_catches_up_though_its_own_news_is_younger(tmp_path
 
 def test_heads_of_names_that_nobody_follows_come_from_friends_alone() -> None:
     friend, stranger = KoiNetNode("f", "a" * 64), KoiNetNode("s", "b" * 64)
-    trust = Trust.listing([str(friend)], (), lambda _: False, lambda name: name == NAME)
+    trust = Trust.listing(
+        [str(friend)], (), mine=lambda _: False, follows=lambda name: name == NAME
+    )
     other = IpnsName(OTHER.name.encode("k"))
     assert trust.judge(RID, stranger).name == "CLAIM"
     assert trust.judge(RID, None).name == "CLAIM"

@@ -56,7 +56,7 @@ def build(settings: Settings) -> Node:
     told = ToldPages(lambda: peer.cache, guarded)
     index = Index(settings, stored, directory.tellers, told, kubo.afar if kubo else None)
     peer = Peer(
-        membership(settings, index, guarded),
+        membership(settings, index, ledger, guarded),
         ledger,
         catalog=stored.catalog,
         pages=index.sources.pages[DEFAULT_SOURCE],

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from dpip.app import content
+from dpip.federation.dropped import Dropped
 from dpip.federation.heads import Heads
 from dpip.federation.peer import Membership
 from dpip.federation.told import NETWORK
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 
     from dpip.app.index import Index
     from dpip.federation.guarded import Guarded
+    from dpip.federation.ledger import Ledger
     from dpip.ipfs.cid import CID
     from dpip.settings import Settings
 
 
-def membership(settings: Settings, index: Index, guarded: Guarded) -> Membership:
+def membership(settings: Settings, index: Index, ledger: Ledger, guarded: Guarded) -> Membership:
     """Return how a node takes part; what is routed elsewhere is not the network's business."""
-    sources = index.sources
+    sources, dropped = index.sources, Dropped(ledger)
 
     def mine(name: str) -> bool:
         return sources.routes.source_of(name) not in {DEFAULT_SOURCE, NETWORK}
@@ -36,9 +38,15 @@ def membership(settings: Settings, index: Index, guarded: Guarded) -> Membership
         home=settings.home / "koi",
         name=settings.name,
         trust=Trust.listing(
-            settings.trusted_nodes, settings.private_nodes, mine, heads.follows, guarded
+            settings.trusted_nodes,
+            settings.private_nodes,
+            mine=mine,
+            follows=heads.follows,
+            guarded=guarded,
+            dropped=dropped,
         ),
         heads=heads,
+        dropped=dropped,
         url=settings.public_url,
         contacts=settings.first_contact,
         networks=settings.peer_networks,

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fsck": ("dpip.cli.fsck", "check the content store, and repair it"),
     "route": ("dpip.cli.route", "list, set or remove which source a name has"),
     "index": ("dpip.cli.index", "publish an index under an IPNS name, or follow one"),
+    "koi": ("dpip.cli.koi", "the network: peers, what is known, what comes in"),
     "private": ("dpip.cli.private", "upload tokens, and the files that were uploaded here"),
     "ipfs": ("dpip.cli.ipfs", "content by hand: add, cat, get, ls, car, key, name, …"),
     "config": ("dpip.cli.config", "list, get or set persistent settings"),

@@ -21,6 +21,10 @@ CREATE TABLE IF NOT EXISTS applied (name TEXT PRIMARY KEY, etag TEXT NOT NULL) W
 CREATE TABLE IF NOT EXISTS guarded (
   name TEXT NOT NULL, guardian TEXT NOT NULL, PRIMARY KEY (name, guardian)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dropped (node TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS orders (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT NOT NULL, argument TEXT NOT NULL, outcome TEXT
+);
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 _CURSOR = "cursor"
@@ -95,6 +99,40 @@ class Ledger:
     def guard(self, name: str, guardian: str) -> None:
         """Note that a node says that a name is private."""
         self._run("INSERT OR IGNORE INTO guarded VALUES (?,?)", name, guardian)
+
+    def dropped(self) -> list[str]:
+        """Return the ids of dropped nodes."""
+        return [node for (node,) in self._all("SELECT node FROM dropped")]
+
+    def drop(self, node: str) -> None:
+        """Note that a node is dropped."""
+        self._run("INSERT OR IGNORE INTO dropped VALUES (?)", node)
+
+    def undrop(self, node: str) -> None:
+        """Note that a node is not dropped."""
+        self._run("DELETE FROM dropped WHERE node=?", node)
+
+    def order(self, what: str, argument: str) -> int:
+        """Ask the running node for something; return the order's number."""
+        self._run("INSERT INTO orders (what, argument) VALUES (?,?)", what, argument)
+        return int(self._one("SELECT max(id) FROM orders")[0])
+
+    def orders(self) -> list[tuple[int, str, str]]:
+        """Return (number, what, argument) of the orders that are not done."""
+        return self._all("SELECT id, what, argument FROM orders WHERE outcome IS NULL ORDER BY id")
+
+    def ordered(self, number: int, outcome: str) -> None:
+        """Note what came of an order."""
+        self._run("UPDATE orders SET outcome=? WHERE id=?", outcome, number)
+
+    def outcome(self, number: int) -> str | None:
+        """Return what came of an order, None as long as it is not done."""
+        row = self._one("SELECT outcome FROM orders WHERE id=?", number)
+        return row[0] if row else ""
+
+    def drop_orders(self) -> None:
+        """Forget all orders."""
+        self._run("DELETE FROM orders")
 
     def _one(self, query: str, *values: Any) -> Any:
         rows = self._all(query, *values)

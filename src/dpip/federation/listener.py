@@ -17,6 +17,7 @@ from dpip.koi import (
     KnowledgeObject,
     KnowledgeSource,
     KoiNetEdge,
+    KoiNetNode,
 )
 from dpip.koi.protocol.edge import EdgeStatus
 
@@ -62,11 +63,12 @@ class Listener:
     @property
     def handlers(self) -> list[KnowledgeHandler]:
         """The handlers, to be added to the standard ones."""
-        external = KnowledgeSource.External
+        external, internal = KnowledgeSource.External, KnowledgeSource.Internal
         return [
             KnowledgeHandler(self.judge, HandlerType.RID, KINDS, external),
             KnowledgeHandler(self.check, HandlerType.Bundle, KINDS, external),
             KnowledgeHandler(self.limit, HandlerType.Network, KINDS),
+            KnowledgeHandler(self.dropped, HandlerType.Network, [KoiNetNode], internal),
             KnowledgeHandler(self.kept, HandlerType.Final, KINDS, external),
             KnowledgeHandler(self.approved, HandlerType.Final, [KoiNetEdge], external),
         ]
@@ -157,6 +159,12 @@ class Listener:
         ):
             processor.network.catch_up(edge.source, edge.rid_types)
         return None
+
+    def dropped(self, processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
+        """Tell nobody that this node's operator has dropped another node: it is nobody's matter."""
+        if kobj.normalized_event_type == EventType.FORGET and kobj.rid != processor.identity.rid:
+            kobj.network_targets.clear()
+        return kobj
 
     def limit(self, processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
         """Leave out of the recipients who may not hear, and who heard it from the sender."""

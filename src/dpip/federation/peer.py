@@ -12,6 +12,7 @@ from dpip.errors import DpipError
 from dpip.federation.adopter import Adopter
 from dpip.federation.announcer import Announcer
 from dpip.federation.listener import Listener
+from dpip.federation.orders import Orders, contact_url
 from dpip.federation.rids import KINDS, IpnsName
 from dpip.federation.terms import Terms, record, recorded
 from dpip.federation.trust import TrustPolicy
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from dpip.federation.dropped import Dropped
     from dpip.federation.guarded import Guarded
     from dpip.federation.heads import Heads
     from dpip.federation.ledger import Ledger
@@ -69,6 +71,7 @@ class Membership:
     name: str
     trust: Trust
     heads: Heads
+    dropped: Dropped
     url: str = ""
     contacts: Sequence[str] = ()
     networks: Sequence[str] = ()
@@ -127,7 +130,10 @@ class Peer:
         announcer = Announcer(self._catalog, ledger, node.processor, cache, base)
         self.node, self.cache, self._app = node, cache, app(node, lifespan=False)
         try:
-            await asyncio.gather(adopter.run(), announcer.run(), self._tell_heads(node))
+            orders = Orders(ledger, node, self._membership.dropped)
+            await asyncio.gather(
+                adopter.run(), announcer.run(), orders.run(), self._tell_heads(node)
+            )
         finally:
             self.cache = None
             await asyncio.shield(asyncio.to_thread(self._stop))
@@ -168,7 +174,7 @@ class Peer:
             identity_file_path=ours.home / "identity.json",
             cache=cache,
             use_kobj_processor_thread=True,
-            first_contact=_address(ours.contacts[0]) if ours.contacts else None,
+            first_contact=contact_url(ours.contacts[0]) if ours.contacts else None,
             handlers=[*coordinator_handlers, *listener.handlers],
             rid_types_of_interest=(KoiNetNode, KoiNetEdge, *KINDS),
             policy=TrustPolicy(ours.trust),
@@ -181,7 +187,7 @@ class Peer:
         node.start()
         for contact in ours.contacts[1:]:
             introduction = introduce(
-                Contact.parse(_address(contact)), node.network.caller, node.network.runner
+                Contact.parse(contact_url(contact)), node.network.caller, node.network.runner
             )
             node.network.runner.spawn(introduction)
         return node
@@ -215,9 +221,3 @@ def profile(base_url: str) -> NodeProfile:
         node_type=NodeType.FULL,
         provides=NodeProvides(event=kinds, state=kinds),
     )
-
-
-def _address(contact: str) -> str:
-    """Return a first contact with the prefix of the protocol, which people leave out."""
-    contact = contact.rstrip("/")
-    return contact if contact.endswith(PREFIX) else contact + PREFIX

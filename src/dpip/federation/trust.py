@@ -36,7 +36,8 @@ class Trust:
 
     `mine` says of a normalized name that it is private here. `allowed` are the nodes that may
     hear of private names. `follows` says of an IPNS name that its index is published or followed
-    here. `guarded` are names that are private to listed nodes.
+    here. `guarded` are names that are private to listed nodes, `dropped` are nodes that do not
+    exist for this one.
     """
 
     nodes: frozenset[str] = frozenset()
@@ -44,19 +45,22 @@ class Trust:
     mine: Callable[[str], bool] = field(default=lambda _: False)
     follows: Callable[[str], bool] = field(default=lambda _: False)
     guarded: Container[str] = frozenset()
+    dropped: Container[KoiNetNode] = frozenset()
 
     @classmethod
     def listing(
         cls,
         nodes: Iterable[str],
         allowed: Iterable[str],
+        *,
         mine: Callable[[str], bool],
         follows: Callable[[str], bool] = lambda _: False,
         guarded: Container[str] = frozenset(),
+        dropped: Container[KoiNetNode] = frozenset(),
     ) -> Trust:
         """Return the trust of settings; only the key's hash of a node RID counts."""
         listed, told = frozenset(map(key_hash, nodes)), frozenset(map(key_hash, allowed))
-        return cls(listed, told, mine, follows, guarded)
+        return cls(listed, told, mine, follows, guarded, dropped)
 
     def judge(self, rid: RID, sender: KoiNetNode | None) -> Verdict:
         """Say what news of `rid` from the node that signed it is worth."""
@@ -81,7 +85,8 @@ class Trust:
 
     def allows(self, node: KoiNetNode | None) -> bool:
         """Say whether a node may hear of private names; without a signature none may."""
-        return node is not None and node.names_key and node.id in self.allowed
+        listed = node is not None and node.names_key and node.id in self.allowed
+        return listed and node not in self.dropped
 
     def hidden_from(self, asker: KoiNetNode | None) -> Callable[[str], bool] | None:
         """Return what says of a RID (its text) that it is not for the asker; None: all is."""
@@ -114,6 +119,8 @@ class TrustPolicy:
         """Say whether the node shall consider an object at all."""
         if kobj.source == KnowledgeSource.Internal:
             return True
+        if kobj.sender in self.trust.dropped or kobj.rid in self.trust.dropped:
+            return False
         if isinstance(kobj.rid, IpnsName):
             wanted = self.trust.judge(kobj.rid, kobj.sender) is Verdict.CLAIM
             return wanted and kobj.event_type != EventType.FORGET
