@@ -243,3 +243,24 @@ def test_what_a_peer_tells_goes_through_the_rules_of_a_mirror(mirror: Mirror) ->
     with pytest.raises(UpstreamUnavailable, match="not keep"):
         tell("b")
     assert mirror.catalog.page("b") is None
+
+
+def test_a_doubted_page_is_asked_for_again_and_keeps_its_time(mirror: Mirror) -> None:
+    mirror.index.add("thing", "thing-1.0.tar.gz", DATA)
+    pages = mirror.pages()
+
+    async def story() -> None:
+        await pages.page("thing")
+        before = mirror.catalog.record("thing")
+        pages.doubt("thing")
+        assert mirror.catalog.record("thing") == before
+        mirror.index.down = True
+        assert (await pages.page("thing")).stale
+        mirror.index.down = False
+        mirror.index.add("thing", "thing-2.0.tar.gz", b"2")
+        mirror.clock.time += 60
+        assert b"thing-2.0" in (await pages.page("thing")).json
+        await pages.page("thing")
+
+    asyncio.run(story())
+    assert mirror.index.asked["thing"] == 3

@@ -12,7 +12,7 @@ from dpip.errors import DpipError
 from dpip.ipfs.errors import IpfsError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from dpip.federation.around import Around
     from dpip.ipfs.blockstore import Blockstore
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dpip.mirror.subscribed import SubscribedIndex
     from dpip.settings import Settings
 
-    Doubt = Callable[[str], Awaitable[None]]
+    Doubt = Callable[[str], None]
     Urls = Callable[[Sequence[str]], Sequence[str]]
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Following:
             log.warning("comparing heads: %s", error)
             return
         for name in names:
-            await doubt(name)
+            doubt(name)
 
     async def aclose(self) -> None:
         """Give up what is under way."""

@@ -76,14 +76,18 @@ class Adopter:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._work.wait(), DOUBT_PAUSE if self._doubts else None)
-            self._work.clear()
             try:
-                await self._adopt_all()
-                await self._ask_all()
+                await self.step()
             except DpipError as error:
                 log.warning("taking over news: %s", error.message)
                 await asyncio.sleep(DOUBT_PAUSE)
                 self._work.set()
+
+    async def step(self) -> None:
+        """Adopt what is noted, and ask again for what is in doubt."""
+        self._work.clear()
+        await self._adopt_all()
+        await self._ask_all()
 
     async def _adopt_all(self) -> None:
         while pending := self._ledger.pending():
@@ -101,7 +105,7 @@ class Adopter:
         found = known.project(self._cache, name)
         if found is None:
             if record is not None and not record.absent:
-                await self._pages.gone(name)
+                await self._pages.gone(name, known.forgotten_at(self._cache, name))
             return
         claim, at = found
         if not is_newer(claim, at, record):
@@ -126,7 +130,7 @@ class Adopter:
             del self._doubts[name]
             if await asyncio.to_thread(self._differs, name, claimed):
                 self._asked[name] = now
-                await self._pages.doubt(name)
+                self._pages.doubt(name)
 
     def _differs(self, name: str, claimed: str | None) -> bool:
         """Say whether a page is stored that is not the claimed one."""

@@ -9,6 +9,7 @@ import msgspec
 from dpip.federation.claims import BadClaim, ProjectClaim, read_file, read_project
 from dpip.federation.rids import PypiFile, PypiProject
 from dpip.koi import RID
+from dpip.koi.tombstones import Tombstones
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,6 +47,12 @@ def project(cache: Cache, name: str) -> tuple[ProjectClaim, datetime] | None:
         return read_project(name, bundle.contents), bundle.manifest.timestamp
     except BadClaim:
         return None
+
+
+def forgotten_at(cache: Cache, name: str) -> float | None:
+    """Return the time of the newest claim about a project that was forgotten, or None."""
+    stamp = Tombstones(cache.store).stamp(PypiProject(name), None)
+    return None if stamp is None else stamp.timestamp()
 
 
 def _span(name: str) -> tuple[str, str, str]:

@@ -67,7 +67,7 @@ class Listener:
         return [
             KnowledgeHandler(self.judge, HandlerType.RID, KINDS, external),
             KnowledgeHandler(self.check, HandlerType.Bundle, KINDS, external),
-            KnowledgeHandler(self.limit, HandlerType.Network, KINDS),
+            KnowledgeHandler(self.limit, HandlerType.Network, [*KINDS, KoiNetNode, KoiNetEdge]),
             KnowledgeHandler(self.dropped, HandlerType.Network, [KoiNetNode], internal),
             KnowledgeHandler(self.kept, HandlerType.Final, KINDS, external),
             KnowledgeHandler(self.approved, HandlerType.Final, [KoiNetEdge], external),
@@ -174,6 +174,10 @@ class Listener:
                 kobj.network_targets.discard(node)
             elif kobj.sender is not None:
                 edge = graph.get_edge_profile(source=kobj.sender, target=node)
-                if edge is not None and type(kobj.rid) in edge.rid_types:
+                if (
+                    edge is not None
+                    and edge.status == EdgeStatus.APPROVED
+                    and type(kobj.rid) in edge.rid_types
+                ):
                     kobj.network_targets.discard(node)
         return kobj

@@ -16,6 +16,7 @@ from dpip.federation.orders import Orders, contact_url
 from dpip.federation.rids import KINDS, IpnsName
 from dpip.federation.terms import Terms, record, recorded
 from dpip.federation.trust import TrustPolicy
+from dpip.federation.upkeep import keep_up
 from dpip.koi import Cache, KoiError, KoiNetEdge, KoiNetNode, NodeInterface
 from dpip.koi.network.contact import Contact, introduce
 from dpip.koi.processor.default_handlers import coordinator_handlers
@@ -132,7 +133,7 @@ class Peer:
         try:
             orders = Orders(ledger, node, self._membership.dropped)
             await asyncio.gather(
-                adopter.run(), announcer.run(), orders.run(), self._tell_heads(node)
+                adopter.run(), announcer.run(), orders.run(), self._tell_heads(node), keep_up(node)
             )
         finally:
             self.cache = None

@@ -66,6 +66,7 @@ class Pages:
         self._memory = PageMemory()
         self._asking: dict[str, asyncio.Task[StoredPage]] = {}
         self._failures: dict[str, Known] = {}
+        self._doubted: set[str] = set()
         self.questions = 0
         """Questions to upstream since start, for the metrics."""
 
@@ -153,21 +154,26 @@ class Pages:
         assert told.project is not None, "what is told is a page"
         _refuse_older(name, self._record_of(name), told.project)
         page = await self._render_new(name, told, at, said)
+        self._doubted.discard(name)
         self._memory.put(page, fresh_until=at + self.policy.max_age)
         return page
 
-    async def gone(self, name: str) -> None:
-        """Drop a page of which somebody who is believed says that its source has none."""
+    async def gone(self, name: str, at: float | None = None) -> None:
+        """Drop a page of which somebody who is believed says that its source has none.
+
+        `at` is the time of the newest page that is known to be gone: what is told of a later
+        one is news.
+        """
         self._memory.drop(name)
-        absent = PageRecord(name, self._now(), absent=True, source=self._source)
+        when = self._now() if at is None else at
+        absent = PageRecord(name, when, absent=True, source=self._source)
         await asyncio.wrap_future(self._catalog.put_record(absent))
 
-    async def doubt(self, name: str) -> None:
+    def doubt(self, name: str) -> None:
         """Let the next request ask the source, however fresh the page is."""
-        record = self._record_of(name)
-        if record is not None:
-            due_now = dataclasses.replace(record, confirmed_at=0.0)
-            await asyncio.wrap_future(self._catalog.put_record(due_now))
+        # The record keeps its time, which is when the source said this, whatever others say.
+        if self._record_of(name) is not None:
+            self._doubted.add(name)
         self._memory.drop(name)
 
     def forget(self, name: str) -> None:
@@ -191,12 +197,17 @@ class Pages:
         record = self._record_of(name)
         trouble = self._failures.get(name, Known())
         return Known(
-            confirmed_at=record.confirmed_at if record else None,
+            confirmed_at=self._confirmed_at(name, record),
             stored=record is not None and not record.absent,
             absent=record is not None and record.absent,
             failed_at=trouble.failed_at,
             failures=trouble.failures,
         )
+
+    def _confirmed_at(self, name: str, record: PageRecord | None) -> float | None:
+        if record is None:
+            return None
+        return 0.0 if name in self._doubted else record.confirmed_at
 
     def _remember(self, name: str, known: Known) -> StoredPage:
         page = self._catalog.page(name)
@@ -243,6 +254,18 @@ class Pages:
 
     async def _question(self, name: str) -> StoredPage:
         """Ask the source once, and record what it says."""
+        doubted = name in self._doubted
+        self._doubted.discard(name)
+        try:
+            return await self._answer(name)
+        except ProjectNotFound:
+            raise
+        except BaseException:
+            if doubted:
+                self._doubted.add(name)
+            raise
+
+    async def _answer(self, name: str) -> StoredPage:
         record = self._record_of(name)
         known = None
         if record is not None and not record.absent and (record.etag or record.last_modified):

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from .cache import MemoryCache
 from .clock import FakeClock
-from .network import FakeNetwork, Faults
+from .network import FakeNetwork, Faults, Line
 from .ring import Ring
 from .scheduler import Scheduler
 
-__all__ = ["FakeClock", "FakeNetwork", "Faults", "MemoryCache", "Ring", "Scheduler"]
+__all__ = ["FakeClock", "FakeNetwork", "Faults", "Line", "MemoryCache", "Ring", "Scheduler"]

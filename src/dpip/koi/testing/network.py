@@ -1,9 +1,9 @@
-"""A network without sockets, which loses, repeats and delays on demand."""
+"""A network without sockets, which loses, repeats, delays and falls apart on demand."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 from urllib.parse import urlsplit
@@ -32,16 +32,41 @@ class _Request:
     url: str
     body: bytes | None
     headers: Mapping[str, str]
+    caller: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The Transport of one node in a FakeNetwork, at `host`."""
+
+    network: FakeNetwork
+    host: str
+
+    async def send(
+        self, url: str, body: bytes | None, headers: Mapping[str, str], seconds: float
+    ) -> Answer:
+        """Deliver a request, or not."""
+        return await self.network.send(url, body, headers, seconds, caller=self.host)
+
+    async def prepare(self) -> None:
+        """There is nothing to load."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 class FakeNetwork:
-    """A Transport for any number of nodes, each at a URL of its own."""
+    """A Transport for any number of nodes, each at a URL of its own.
+
+    Nodes that use a `Line` of it can be cut off from each other: see `part`.
+    """
 
     def __init__(self, *, seed: int = 0) -> None:
         self.faults = Faults()
         self._random = Random(seed)
         self._responders: dict[str, Responder] = {}
         self._late: list[_Request] = []
+        self._sides: dict[str, int] = {}
         self.requests = 0
         self.moved = 0
         """Bytes of questions and answers, of bodies alone."""
@@ -56,12 +81,30 @@ class FakeNetwork:
         """Answer no more requests to a host."""
         self._responders.pop(host, None)
 
+    def line(self, host: str) -> Line:
+        """Return the Transport of the node at a host."""
+        return Line(self, host)
+
+    def part(self, *sides: Iterable[str]) -> None:
+        """Cut the hosts of each side off from all others; whoever is not named is one more side."""
+        self._sides = {host: number for number, side in enumerate(sides, 1) for host in side}
+
+    def heal(self) -> None:
+        """Let everybody reach everybody again."""
+        self._sides = {}
+
     async def send(
-        self, url: str, body: bytes | None, headers: Mapping[str, str], seconds: float
+        self,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        seconds: float,
+        *,
+        caller: str = "",
     ) -> Answer:
         """Deliver a request, or not, as the faults have it."""
         self.requests += 1
-        request = _Request(url, body, headers)
+        request = _Request(url, body, headers, caller)
         if self._happens(self.faults.lost):
             raise UnreachablePeer(f"{url}: lost (on purpose)")
         if self._happens(self.faults.late):
@@ -98,6 +141,8 @@ class FakeNetwork:
         responder = self._responders.get(parts.netloc)
         if responder is None:
             raise UnreachablePeer(f"{request.url}: nobody listens")
+        if self._sides.get(request.caller, 0) != self._sides.get(parts.netloc, 0):
+            raise UnreachablePeer(f"{request.url}: cut off (on purpose)")
         path = parts.path.removeprefix(PREFIX)
         reply = _reply(responder, path, request)
         body = reply.body if isinstance(reply.body, bytes) else b"".join(reply.body)

@@ -43,6 +43,8 @@ class Ring:
         self._options = options
         self._schedulers: list[Scheduler] = []
         self.nodes: list[NodeInterface] = []
+        self.down: set[int] = set()
+        """The nodes that were killed and not started again."""
         for number in range(count):
             self._schedulers.append(Scheduler())
             self.nodes.append(self._make(number))
@@ -68,6 +70,7 @@ class Ring:
             "allow_unsigned": False,
             "rid_types_of_interest": self.rid_types,
             "handlers": coordinator_handlers,
+            "transport": self.network.line(f"node{number}"),
             **self._options,
         }
         return NodeInterface(
@@ -82,7 +85,6 @@ class Ring:
             home / "rid_cache",
             first_contact=f"http://node0{PREFIX}" if number else None,
             clock=self.clock,
-            transport=self.network,
             runner=self._schedulers[number],
             **options,
         )
@@ -96,16 +98,25 @@ class Ring:
         self.network.leave(f"node{number}")
         self._schedulers[number].close()
         self.nodes[number].store.abandon()
+        self.down.add(number)
 
     def restart(self, number: int) -> None:
         """Start a killed node again, on the state that it left."""
         self._schedulers[number] = Scheduler()
         self.nodes[number] = self._make(number)
+        self.down.discard(number)
         self._begin(number)
+
+    @property
+    def up(self) -> list[NodeInterface]:
+        """The nodes that run."""
+        return [node for number, node in enumerate(self.nodes) if number not in self.down]
 
     def step(self) -> None:
         """Let every node process its queue and do what it does on the side."""
         for number, node in enumerate(self.nodes):
+            if number in self.down:
+                continue
             if self._schedulers[number].turn() or node.processor.queue_size:
                 node.processor.flush_kobj_queue()
 
@@ -114,8 +125,8 @@ class Ring:
         for _ in range(rounds):
             before = self.network.requests
             self.step()
-            queued = sum(node.processor.queue_size for node in self.nodes)
-            waiting = sum(len(node.network.outbox.targets()) for node in self.nodes)
+            queued = sum(node.processor.queue_size for node in self.up)
+            waiting = sum(len(node.network.outbox.targets()) for node in self.up)
             if not queued and not waiting and before == self.network.requests:
                 return
             self.advance(1.0 if before == self.network.requests else 0.0)
@@ -128,5 +139,5 @@ class Ring:
 
     def close(self) -> None:
         """End all nodes."""
-        for number in range(len(self.nodes)):
+        for number in set(range(len(self.nodes))) - self.down:
             self.kill(number)
