@@ -82,6 +82,20 @@ class Network:
             node(self.home / name, *contact, *flags, "--name", name, DPIP_TRUSTED_NODES=believed)
         )
 
+    def again(self, number: int) -> None:
+        """Start a node that was killed again, at the address that it had."""
+        was = self.nodes[number]
+        port = int(was.url.rpartition(":")[2])
+        flags = ("--offline",) if number else ("--index-url", self.index.url)
+        contact = ("--first-contact", self.nodes[0].url) if number else ()
+        environ: dict[str, Any] = {
+            "DPIP_TRUSTED_NODES": self.trusted if number else "",
+            "DPIP_PAGE_MAX_AGE": "300" if number else "0",
+        }
+        self.nodes[number] = self.stack.enter_context(
+            node(was.home, *contact, *flags, "--name", was.home.name, port=port, **environ)
+        )
+
     def spread(self, seen: Callable[[str], bool], seconds: float = 60.0) -> float:
         """Return after how many seconds all nodes show something."""
         begun = time.monotonic()

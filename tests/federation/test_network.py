@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
+from random import Random
 
 import pytest
 from tests.federation.processes import Network, fetch, filenames, network, page, until
@@ -80,3 +82,42 @@ def _a_quarantine_hides_everywhere(net: Network) -> None:
     del net.index.projects["honest"]
     assert page(net.nodes[0].url, "honest") is None
     until(lambda: page(net.nodes[-1].url, "honest") is None)
+
+
+@pytest.mark.parametrize(
+    ("count", "kills", "seed"),
+    [
+        (3, 2, 1),
+        *(
+            pytest.param(6, 15, seed, marks=[pytest.mark.slow, pytest.mark.timeout(600)])
+            for seed in (2, 3, 4)
+        ),
+    ],
+)
+def test_nodes_killed_at_any_time_lose_nothing(
+    tmp_path: Path, count: int, kills: int, seed: int
+) -> None:
+    random = Random(seed)
+    with network(tmp_path, count) as net:
+        for turn in range(kills):
+            net.index.add("demo", wheel("demo", f"{turn}.0"))
+            _ask(net.nodes[0].url, "demo")
+            victim = random.randrange(count)
+            time.sleep(random.uniform(0, 0.4))  # wherever in its work that finds it
+            net.nodes[victim].kill()
+            net.index.add(f"extra-{turn}", wheel(f"extra_{turn}", "1.0"))
+            if victim:
+                _ask(net.nodes[0].url, f"extra-{turn}")
+            net.again(victim)
+            _ask(net.nodes[0].url, f"extra-{turn}")
+        net.spread(lambda url: len(filenames(url, "demo")) == kills)
+        for turn in range(kills):
+            _one_file_everywhere(net, f"extra-{turn}")
+
+
+def _one_file_everywhere(net: Network, name: str) -> None:
+    net.spread(lambda url: len(filenames(url, name)) == 1)
+
+
+def _ask(url: str, name: str) -> None:
+    until(lambda: filenames(url, name))

@@ -46,6 +46,18 @@ def test_a_stranger_changes_nothing(tmp_path: Path) -> None:
         assert filenames(b.url, "demo") == []
 
 
+def test_a_node_that_is_listed_later_is_believed_on_all_that_it_said(tmp_path: Path) -> None:
+    with FixtureIndex() as index, node(tmp_path / "a", "--index-url", index.url) as a:
+        index.add("demo", wheel("demo", "1.0"))
+        assert filenames(a.url, "demo")
+        flags = ("--offline", "--first-contact", a.url)
+        with node(tmp_path / "b", *flags) as b:
+            until(lambda: json.loads(fetch(f"{b.url}/healthz"))["peers"])
+            assert filenames(b.url, "demo") == []
+        with node(tmp_path / "b", *flags, DPIP_TRUSTED_NODES=rid(a.url)) as b:
+            until(lambda: filenames(b.url, "demo"))
+
+
 def test_an_install_comes_from_peers_when_upstream_is_gone(tmp_path: Path) -> None:
     archive = wheel("demo", "1.0", size=300_000)
     with FixtureIndex() as index:
