@@ -30,8 +30,8 @@ from dpip.simple.wrappers import RoutedPages
 if TYPE_CHECKING:
     from dpip.app.following import Urls
     from dpip.app.stored import Stored
-    from dpip.ipfs.blockstore import Blockstore
     from dpip.federation.told import ToldPages
+    from dpip.ipfs.blockstore import Blockstore
     from dpip.mirror.source import FileSource, PageSource
     from dpip.settings import Settings
 

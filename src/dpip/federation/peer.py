@@ -201,9 +201,10 @@ class Peer:
             recorded(self._ledger),
         )
         if terms.widens(before):
-            node.cursors.clear()
-        if terms.shows_more(before) and node.journal is not None:
-            node.journal.disown()
+            node.network.cursors.clear()
+        journal = node.network.response_handler.journal
+        if terms.shows_more(before) and journal is not None:
+            journal.disown()
         record(self._ledger, terms)
 
     def _stop(self) -> None:

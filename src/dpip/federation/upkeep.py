@@ -42,6 +42,6 @@ def journals(node: NodeInterface) -> list[tuple[KoiNetNode, Sequence[RIDType]]]:
     found: list[tuple[KoiNetNode, Sequence[RIDType]]] = []
     for neighbour in node.graph.get_neighbors("in", EdgeStatus.APPROVED):
         edge = node.graph.get_edge_profile(source=neighbour, target=node.identity.rid)
-        if edge is not None and node.cursors.get(neighbour, edge.rid_types) != NO_CURSOR:
+        if edge is not None and node.network.cursors.get(neighbour, edge.rid_types) != NO_CURSOR:
             found.append((neighbour, edge.rid_types))
     return found
