@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,13 +26,17 @@ from dpip.simple.repository import WholeFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
+    from dpip.ipfs.archive.match import Search
     from dpip.ipfs.disk.archives import Archive
 
 BLOCKS, ARCHIVES = "blocks", "archives"
 PAUSE = 0.02
 """Seconds of rest between steps of compaction in a running node."""
+AT_ONCE = 2
+"""Archives that are taken apart at the same time, each in memory or in a spool on the disk."""
 
 
 class StoreDamaged(DpipError):
@@ -186,6 +193,25 @@ def limit_of(home: Path, size: int) -> Iterator[Limit]:
         yield Limit(size, frozenset(private), lambda one: catalog().drop_archive(one).result())
 
 
+def _taken_in(archives: Archives, search: Search, stop: Callable[[], bool]) -> Iterator[Archive]:
+    """Take in what is new, in order, two at a time, and yield it.
+
+    Most of the work on an sdist is to write its one stream again, which is one core's work.
+    """
+    at_once = min(AT_ONCE, os.cpu_count() or 1)
+    with ThreadPoolExecutor(at_once, "taking-in") as threads:
+        waiting: deque[Future[Archive]] = deque()
+        for path in archives.new():
+            if stop():
+                break
+            add = functools.partial(archives.add, search=search)
+            waiting.append(threads.submit(add, path, path.parent.name, path.name))
+            if len(waiting) == at_once:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
 def tend(
     archives: Archives,
     hot_size: int,
@@ -206,12 +232,10 @@ def tend(
     from dpip.ipfs.disk import limit as limits
     from dpip.ipfs.disk.compact import compact
 
-    taken, removed, search = 0, 0, Search()
+    taken, removed = 0, 0
     with mapped():
-        for path in archives.new():
-            if stop():
-                break
-            took(archives.add(path, path.parent.name, path.name, search=search))
+        for archive in _taken_in(archives, Search(), stop):
+            took(archive)
             taken += 1
         trimmed = hot.trim(archives, hot_size, stop=stop)
         freed = trimmed.freed
