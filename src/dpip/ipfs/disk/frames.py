@@ -109,6 +109,9 @@ def decode(start: bytes) -> Frame:
 def decompress(payload: bytes, plain_size: int) -> bytes:
     """Return the plain bytes of a compressed payload. Raises Damaged."""
     try:
+        # zstd believes the size that stands in its own header before any other.
+        if zstandard.frame_content_size(payload) not in {plain_size, -1}:
+            raise Damaged("a frame's content is of another size than its header says")
         return _decompressor().decompress(payload, max_output_size=plain_size)
     except zstandard.ZstdError as error:
         raise Damaged(f"a frame cannot be decompressed: {error}") from None
