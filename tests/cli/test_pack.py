@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import os
-import shutil
 import subprocess
 import sys
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from tests import interpreters
 from tests.simple.fixture_index import FixtureIndex, sdist, wheel
 
 from dpip.cli import main
+from dpip.resolve import pack_runtime, wheel_install
 
 PROGRAM = b"""
 import sys
@@ -27,14 +33,8 @@ SCRIPTS = b"[console_scripts]\napp = app.cli:main\n"
 
 def old_python() -> str:
     """Return the oldest Python from 3.9 on that is here."""
-    for minor in range(9, sys.version_info[1]):
-        found = shutil.which(f"python3.{minor}")
-        if (
-            found
-            and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0
-        ):
-            return found
-    return sys.executable
+    older = (interpreters.find(f"3.{minor}") for minor in range(9, sys.version_info[1]))
+    return next(filter(None, older), sys.executable)
 
 
 @pytest.fixture
@@ -128,6 +128,61 @@ def test_what_starts_can_be_named(
     with index:
         archive = pack(tmp_path, index, "app", *words)
         assert start(archive, tmp_path)[1] == said
+
+
+@pytest.mark.parametrize("module", [pack_runtime, wheel_install])
+def test_what_goes_inside_is_python_3_9(module: ModuleType) -> None:
+    ast.parse(inspect.getsource(module), feature_version=(3, 9))
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12", "3.13"])
+def test_on_other_pythons(index: FixtureIndex, tmp_path: Path, version: str) -> None:
+    python = interpreters.require(version)
+    with index:
+        archive = pack(tmp_path, index, "app")
+        for _ in range(2):
+            code, said, err = start(archive, tmp_path, python=python)
+            assert (code, said, err) == (7, "app with lib 2.0 on 3 []", "")
+
+
+def installed(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "target" / "packs").iterdir())
+
+
+def test_several_first_starts_at_once(index: FixtureIndex, tmp_path: Path) -> None:
+    with index:
+        archive = pack(tmp_path, index, "app")
+        index.switches.delay = 0.05
+        with ThreadPoolExecutor(4) as pool:
+            done = list(pool.map(lambda _: start(archive, tmp_path), range(4)))
+    assert {each[0] for each in done} == {7}, done
+    assert len(installed(tmp_path)) == 1
+
+
+def test_a_first_start_that_was_killed_leaves_nothing_half_done(
+    index: FixtureIndex, tmp_path: Path
+) -> None:
+    with index:
+        archive = pack(tmp_path, index, "app")
+        index.requests.clear()
+        index.switches.delay = 3600
+        environ = {**os.environ, "DPIP_CACHE_DIR": str(tmp_path / "target")}
+        environ["DPIP_NODE"] = "http://127.0.0.1:9"
+        killed = subprocess.Popen([old_python(), str(archive)], env=environ)
+        deadline = time.monotonic() + 60
+        while not index.requests:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        killed.kill()
+        killed.wait()
+        (left,) = installed(tmp_path)
+        index.switches.delay = 0
+        assert start(archive, tmp_path)[0] == 7
+        assert left in installed(tmp_path), "it may still be at work"
+        os.utime(left, (1, 1))
+        (tmp_path / "target" / "packs" / left.name[:32]).rename(tmp_path / "away")
+        assert start(archive, tmp_path)[0] == 7
+        assert left not in installed(tmp_path), "nobody works for a day"
 
 
 def test_a_python_that_it_was_not_made_for_is_told_so(index: FixtureIndex, tmp_path: Path) -> None:

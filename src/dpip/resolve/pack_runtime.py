@@ -33,6 +33,7 @@ from . import wheel_install
 AT_ONCE = 8
 ATTEMPTS = 3
 TIMEOUT = 60
+DAY = 86400.0
 NODE = "http://127.0.0.1:4747"
 LOCK = "lock.json"
 WHEELS = "wheels/"
@@ -119,6 +120,17 @@ def _install(archive: str, files: list[tuple[str, dict[str, Any]]], place: Path)
         raise CannotStart(f"cannot install: {error}") from None
     finally:
         shutil.rmtree(str(room), ignore_errors=True)
+        _sweep(place)
+
+
+def _sweep(place: Path) -> None:
+    """Remove what first starts that were killed left behind; one still at work is younger."""
+    for left in place.parent.glob(place.name + "?*"):
+        try:
+            if left.stat().st_mtime < time.time() - DAY:
+                shutil.rmtree(str(left), ignore_errors=True)
+        except OSError:
+            continue  # another start was faster
 
 
 def _fetch_all(archive: str, files: list[tuple[str, dict[str, Any]]], room: Path) -> list[Path]:
