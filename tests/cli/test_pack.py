@@ -17,7 +17,7 @@ from tests import interpreters
 from tests.simple.fixture_index import FixtureIndex, sdist, wheel
 
 from dpip.cli import main
-from dpip.resolve import pack_runtime, wheel_install
+from dpip.resolve import pack_runtime, pack_start, wheel_install
 
 PROGRAM = b"""
 import sys
@@ -130,7 +130,7 @@ def test_what_starts_can_be_named(
         assert start(archive, tmp_path)[1] == said
 
 
-@pytest.mark.parametrize("module", [pack_runtime, wheel_install])
+@pytest.mark.parametrize("module", [pack_start, pack_runtime, wheel_install])
 def test_what_goes_inside_is_python_3_9(module: ModuleType) -> None:
     ast.parse(inspect.getsource(module), feature_version=(3, 9))
 
@@ -180,7 +180,8 @@ def test_a_first_start_that_was_killed_leaves_nothing_half_done(
         assert start(archive, tmp_path)[0] == 7
         assert left in installed(tmp_path), "it may still be at work"
         os.utime(left, (1, 1))
-        (tmp_path / "target" / "packs" / left.name[:32]).rename(tmp_path / "away")
+        (whole,) = (each for each in installed(tmp_path) if each != left)
+        whole.rename(tmp_path / "away")
         assert start(archive, tmp_path)[0] == 7
         assert left not in installed(tmp_path), "nobody works for a day"
 

@@ -14,9 +14,10 @@ import platform
 import sys
 import zipfile
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from dpip.resolve import pack_runtime, wheel_install
+from dpip.resolve import pack_runtime, pack_start, wheel_install
 from dpip.resolve.downloads import hash_of
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 """Versions that an archive is made for, unless one is named."""
 PACKAGE = "_dpip_pack"
 SHEBANG = b"#!/usr/bin/env python3\n"
-_MAIN = (
-    f"import sys\nfrom {PACKAGE} import pack_runtime\nsys.exit(pack_runtime.main(sys.argv[0]))\n"
-)
+_MAIN = f"import sys\nfrom {PACKAGE} import pack_start\nsys.exit(pack_start.main(sys.argv[0]))\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +89,11 @@ def _archive(lock: str, inside: Mapping[str, Path]) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         _add(archive, "__main__.py", _MAIN.encode())
         _add(archive, f"{PACKAGE}/__init__.py", b"")
-        for module in (pack_runtime, wheel_install):
+        for module in (pack_start, pack_runtime, wheel_install):
             name = f"{module.__name__.rpartition('.')[2]}.py"
             _add(archive, f"{PACKAGE}/{name}", inspect.getsource(module).encode())
         _add(archive, pack_runtime.LOCK, lock.encode())
+        _add(archive, pack_start.KEY, sha256(lock.encode()).hexdigest()[:32].encode())
         for name in sorted(inside):
             _add(archive, pack_runtime.WHEELS + name, inside[name].read_bytes(), zipfile.ZIP_STORED)
     return SHEBANG + buffer.getvalue()

@@ -1,13 +1,12 @@
-"""What runs inside a packed archive: fetch what the lock names, once, and start.
+"""A first start of a packed archive: fetch what the lock names, and install it, once.
 
-This file and `wheel_install.py` are copied into each archive and run there alone, on the
-Python of the machine that it is started on: standard library only, Python 3.9.
+Copied into each archive like `pack_start.py`, which calls it: standard library only, Python 3.9.
 
-The first start unpacks the wheels into a directory named by the lock's hash and this Python;
-it is made under another name and renamed when it is whole, so that a start which is killed,
-or two at once, leave nothing half done. Later starts find it and go on at once. A wheel is
-taken from the archive itself, else from the files that dpip keeps, else from a node on this
-machine, else from the URL in the lock; wherever it is from, its hash decides.
+A first start unpacks the wheels into a directory named by the lock's hash and this Python; it
+is made under another name and renamed when it is whole, so that a start which is killed, or
+two at once, leave nothing half done. A wheel is taken from the archive itself, else from the
+files that dpip keeps, else from a node on this machine, else from the URL in the lock;
+wherever it is from, its hash decides.
 """
 
 from __future__ import annotations
@@ -15,9 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import runpy
 import shutil
-import site
 import sys
 import tempfile
 import threading
@@ -28,7 +25,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from . import wheel_install
+from . import pack_start, wheel_install
 
 AT_ONCE = 8
 ATTEMPTS = 3
@@ -43,23 +40,20 @@ class CannotStart(Exception):
     """Said to the user as it is."""
 
 
-def main(archive: str) -> int:
-    """Start the packed program; returns an exit code only where it cannot."""
+def prepare(archive: str, place: str) -> int:
+    """Install the archive's wheels at `place`; returns 0, or an exit code after saying why not."""
     try:
         with zipfile.ZipFile(archive) as packed:
-            text = packed.read(LOCK)
-        lock = json.loads(text)
-        place = _installed(archive, lock, text)
+            lock = json.loads(packed.read(LOCK))
+        _install(archive, lock, _files(lock), Path(place))
     except CannotStart as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    except KeyboardInterrupt:
-        return 130
-    return _start(lock, place, archive)
+    return 0
 
 
-def _installed(archive: str, lock: dict[str, Any], text: bytes) -> Path:
-    """Return the directory of the unpacked wheels, making it if this is the first start."""
+def _files(lock: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return hash and entry of every wheel for this Python."""
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
     files = lock["pythons"].get(python)
     if files is None:
@@ -67,39 +61,19 @@ def _installed(archive: str, lock: dict[str, Any], text: bytes) -> Path:
         raise CannotStart(f"this archive runs on Python {known}; this is Python {python}")
     if any(lock["files"][digest]["native"] for digest in files):
         _check_platform(lock)
-    tag = f"{sys.implementation.cache_tag}-{sys.platform}-{_machine()}"
-    key = hashlib.sha256(text + tag.encode()).hexdigest()[:32]
-    place = _cache() / "packs" / key
-    if not place.is_dir():
-        _install(archive, [(digest, lock["files"][digest]) for digest in files], place)
-    return place
+    return [(digest, lock["files"][digest]) for digest in files]
 
 
 def _check_platform(lock: dict[str, Any]) -> None:
-    here = [sys.platform, _machine()]
+    here = [sys.platform, pack_start.machine()]
     if lock["platform"] != here:
         made, is_here = " ".join(lock["platform"]), " ".join(here)
         raise CannotStart(f"this archive holds wheels for {made}; this machine is {is_here}")
 
 
-def _machine() -> str:
-    import platform
-
-    return platform.machine()
-
-
-def _cache() -> Path:
-    named = os.environ.get("DPIP_CACHE_DIR")
-    if named:
-        return Path(named).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "dpip"
-    if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home(), "dpip", "Cache")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dpip"
-
-
-def _install(archive: str, files: list[tuple[str, dict[str, Any]]], place: Path) -> None:
+def _install(
+    archive: str, lock: dict[str, Any], files: list[tuple[str, dict[str, Any]]], place: Path
+) -> None:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         room = Path(tempfile.mkdtemp(prefix=place.name, dir=str(place.parent)))
@@ -111,6 +85,7 @@ def _install(archive: str, files: list[tuple[str, dict[str, Any]]], place: Path)
         (tree / wheel_install.SITE).mkdir(parents=True)
         for wheel in wheels:
             wheel_install.install(str(wheel), str(tree))
+        (tree / pack_start.STARTS).write_text(_what_starts(lock, tree), "utf-8")
         try:
             tree.rename(place)
         except OSError:
@@ -121,6 +96,15 @@ def _install(archive: str, files: list[tuple[str, dict[str, Any]]], place: Path)
     finally:
         shutil.rmtree(str(room), ignore_errors=True)
         _sweep(place)
+
+
+def _what_starts(lock: dict[str, Any], tree: Path) -> str:
+    if not lock["script"]:
+        return f"{lock['module']}:{lock['function']}"
+    found = wheel_install.entry_point(str(tree / wheel_install.SITE), lock["script"])
+    if found is None:
+        raise CannotStart(f"no console script {lock['script']!r} in this archive")
+    return found
 
 
 def _sweep(place: Path) -> None:
@@ -168,7 +152,7 @@ def _fetch(archive: str, digest: str, entry: dict[str, Any], target: Path) -> No
         with zipfile.ZipFile(archive) as packed, packed.open(WHEELS + filename) as source:
             _take(source, target, digest)
         return
-    kept = _cache() / "files" / digest / filename
+    kept = Path(pack_start.cache()) / "files" / digest / filename
     if kept.is_file():
         with kept.open("rb") as source:
             if _take(source, target, digest):
@@ -203,29 +187,3 @@ def _take(source: Any, target: Path, digest: str) -> bool:
             found.update(chunk)
             out.write(chunk)
     return found.hexdigest() == digest
-
-
-def _start(lock: dict[str, Any], place: Path, archive: str) -> int:
-    packages = str(place / wheel_install.SITE)
-    before = list(sys.path)
-    site.addsitedir(packages)
-    added = [path for path in sys.path if path not in before]
-    # The archive itself goes: its modules are ours, not the program's.
-    sys.path[:] = added + [path for path in before if path != archive]
-    os.environ["PATH"] = os.pathsep.join([str(place / "bin"), os.environ.get("PATH", "")])
-    module, function = lock["module"], lock["function"]
-    if lock["script"]:
-        found = wheel_install.entry_point(packages, lock["script"])
-        if found is None:
-            sys.stderr.write(f"error: no console script {lock['script']!r} in this archive\n")
-            return 1
-        module, _, function = found.partition(":")
-    if not function:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
-        return 0
-    import importlib
-
-    called: Any = importlib.import_module(module)
-    for part in function.split("."):
-        called = getattr(called, part)
-    sys.exit(called())
