@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,83 @@ def test_garbage_for_a_page(
     assert "/simple/app/" in capsys.readouterr().err
     index.switches.garbage_pages = False
     assert resolve(index, tmp_path, "app") == 0, "nothing of it was kept"
+
+
+def test_a_page_that_cannot_be_read_names_the_chain(
+    index: FixtureIndex,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    index.add("top", wheel("top", "2.0", requires=["app>=1"]))
+    monkeypatch.setattr(FixtureIndex, "page", garbage_for("lib"))
+    assert resolve(index, tmp_path, "top[x]!=3") == 1
+    said = capsys.readouterr().err
+    assert "/simple/lib/" in said
+    assert "needed by top[x]!=3 (the command line) > top 2.0 > app 1.0" in said
+    assert resolve(index, tmp_path, "top", "--json") == 1
+    told = json.loads(capsys.readouterr().err)
+    assert told["context"]["project"] == "lib"
+    assert told["context"]["chain"] == "top (the command line) > top 2.0 > app 1.0"
+    assert resolve(index, tmp_path, "lib") == 1
+    assert "needed by lib (the command line)" in capsys.readouterr().err
+
+
+def garbage_for(name: str) -> Callable[[FixtureIndex, str], tuple[str, bytes]]:
+    whole = FixtureIndex.page
+
+    def page(index: FixtureIndex, project: str) -> tuple[str, bytes]:
+        kind, body = whole(index, project)
+        return kind, body[:-20] if project == name else body
+
+    return page
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["app[=1"], "app[=1"),
+        (["app; python > 3"], "python > 3"),
+        (["app @ not a url"], "not a url"),
+        (["app", "-c", "{bad}"], "bad.txt, line 2"),
+        (["-r", "{bad}"], "bad.txt, line 2"),
+        (["app", "--override", "{bad}"], "bad.txt, line 2"),
+        (["-r", "{loop}"], "loop.txt"),
+    ],
+)
+def test_malformed_words_are_named_with_their_place(
+    index: FixtureIndex,
+    tmp_path: Path,
+    words: list[str],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "bad.txt").write_text("lib\nlib ~~ 3\n")
+    (tmp_path / "loop.txt").write_text("-r loop.txt\nlib >\n")
+    places = {"bad": str(tmp_path / "bad.txt"), "loop": str(tmp_path / "loop.txt")}
+    assert resolve(index, tmp_path, *(word.format_map(places) for word in words)) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert "Traceback" not in said
+
+
+def test_an_index_whose_hash_is_not_the_files_is_found_out(
+    index: FixtureIndex, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index.switches.metadata_lies = True
+    assert resolve(index, tmp_path, "app") == 0, "the wheel itself tells"
+    assert "lib==2.0" in capsys.readouterr().out
+    true = index.projects["lib"][0]
+    assert true.metadata is not None
+    index.switches.metadata_lies = False
+    lying = replace(true, metadata=true.metadata + b"Requires-Dist: other\n")
+    index.add("other", wheel("other", "1.0"))
+    index.projects["lib"] = [lying]
+    out = str(tmp_path / "files")
+    assert resolve(index, tmp_path / "anew", "app", "--download", out) == 1
+    said = capsys.readouterr().err
+    assert "lib" in said
+    assert "differ" in said or "says" in said
 
 
 def test_a_malformed_requirement_in_metadata_names_the_chain(

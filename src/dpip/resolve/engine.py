@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from dpip.errors import DpipError
+from dpip.resolve.chain import explained
 from dpip.resolve.connections import open_transport
 from dpip.resolve.credentials import Credentials
 from dpip.resolve.gather import Gathered
@@ -144,7 +146,10 @@ class Engine:
 
     def solve(self, request: Request) -> Solution | Impossible:
         """Return the answer, or why there is none. Raises DpipError where an index fails."""
-        outcome = drive(request, self.facts, self.facts.gather)
+        try:
+            outcome = drive(request, self.facts, self.facts.gather)
+        except DpipError as error:
+            raise explained(error, request, self.facts.records()) from error.__cause__
         if not self.places.find_links:
             return outcome
         from dpip.resolve.find_links import hashed

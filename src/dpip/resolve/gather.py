@@ -13,6 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from dpip.errors import DpipError
+from dpip.resolve.chain import PROJECT
+from dpip.resolve.names import normalize, version, wheel_name
 from dpip.resolve.workers import Workers
 
 if TYPE_CHECKING:
@@ -112,6 +114,14 @@ class Gathered:
             if self.project(name) is None:
                 self._ask_page(name)
 
+    def records(self) -> list[Dependencies]:
+        """Return the dependency records that are at hand, newest versions first."""
+        from dpip.resolve.facts import Dependencies
+
+        with self._arrived:
+            found = [each for each in self._facts.values() if isinstance(each, Dependencies)]
+        return sorted(found, key=lambda each: version(each.version), reverse=True)
+
     def gather(self, wants: Wants) -> None:
         """Fetch what is wanted; return when something of it, `wants.ahead` aside, is there.
 
@@ -133,10 +143,12 @@ class Gathered:
         return [self._facts.pop(key) for key in keys]
 
     def _ask_page(self, name: str) -> Hashable:
-        return self._ask(("page", name), lambda: self._pages.project(name))
+        return self._ask(("page", name), lambda: self._pages.project(name), name)
 
     def _ask_file(self, file: CandidateFile) -> Hashable:
-        return self._ask(("file", file.url), partial(self._metadata().read, file))
+        return self._ask(
+            ("file", file.url), partial(self._metadata().read, file), _project_of(file.filename)
+        )
 
     def _ask_direct(self, url: str) -> Hashable:
         return self._ask(("direct", url), partial(self._directs().read, url))
@@ -150,18 +162,20 @@ class Gathered:
                     found = self._facts.setdefault(key, found)
         return found
 
-    def _ask(self, key: Hashable, read: Callable[[], Any]) -> Hashable:
+    def _ask(self, key: Hashable, read: Callable[[], Any], project: str = "") -> Hashable:
         with self._arrived:
             if key in self._facts or key in self._under_way:
                 return key
             self._under_way.add(key)
-        self._workers.submit(lambda: self._answer(key, read))
+        self._workers.submit(lambda: self._answer(key, read, project))
         return key
 
-    def _answer(self, key: Hashable, read: Callable[[], Any]) -> None:
+    def _answer(self, key: Hashable, read: Callable[[], Any], project: str) -> None:
         try:
             found = read()
         except DpipError as error:
+            if project:
+                error.context[PROJECT] = project
             self._put(key, None, error)
         except BaseException as error:  # noqa: BLE001 - a thread must hand on whatever it met
             self._put(key, None, _Crashed(error))
@@ -200,6 +214,11 @@ class Gathered:
                 if key in self._failed:
                     raise self._failed[key]
             self._progress(len(self._facts) + len(self._under_way), len(self._facts))
+
+
+def _project_of(filename: str) -> str:
+    wheel = wheel_name(filename)
+    return wheel.name if wheel else normalize(filename.rpartition("-")[0])
 
 
 def in_parallel(calls: Iterable[Callable[[], Result]], limit: int) -> list[Result]:
