@@ -23,9 +23,9 @@ import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from . import pack_start, wheel_install
+from . import wheel_install
 
 AT_ONCE = 8
 ATTEMPTS = 3
@@ -36,23 +36,35 @@ LOCK = "lock.json"
 WHEELS = "wheels/"
 
 
+class Here(NamedTuple):
+    """What `pack_start.py` knows of the machine: paths, and the machine's name."""
+
+    place: str
+    """The tree to make."""
+    kept: str
+    """Files that dpip keeps, by hash."""
+    machine: str
+    starts: str
+    """The name of a file in the tree: it says what starts."""
+
+
 class CannotStart(Exception):
     """Said to the user as it is."""
 
 
-def prepare(archive: str, place: str) -> int:
-    """Install the archive's wheels at `place`; returns 0, or an exit code after saying why not."""
+def prepare(archive: str, here: Here) -> int:
+    """Install the archive's wheels; returns 0, or an exit code after saying why not."""
     try:
         with zipfile.ZipFile(archive) as packed:
             lock = json.loads(packed.read(LOCK))
-        _install(archive, lock, _files(lock), Path(place))
+        _install(archive, lock, _files(lock, here), here)
     except CannotStart as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
 
 
-def _files(lock: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _files(lock: dict[str, Any], here: Here) -> list[tuple[str, dict[str, Any]]]:
     """Return hash and entry of every wheel for this Python."""
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
     files = lock["pythons"].get(python)
@@ -60,32 +72,33 @@ def _files(lock: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         known = ", ".join(lock["pythons"])
         raise CannotStart(f"this archive runs on Python {known}; this is Python {python}")
     if any(lock["files"][digest]["native"] for digest in files):
-        _check_platform(lock)
+        _check_platform(lock, here)
     return [(digest, lock["files"][digest]) for digest in files]
 
 
-def _check_platform(lock: dict[str, Any]) -> None:
-    here = [sys.platform, pack_start.machine()]
-    if lock["platform"] != here:
-        made, is_here = " ".join(lock["platform"]), " ".join(here)
+def _check_platform(lock: dict[str, Any], here: Here) -> None:
+    platform = [sys.platform, here.machine]
+    if lock["platform"] != platform:
+        made, is_here = " ".join(lock["platform"]), " ".join(platform)
         raise CannotStart(f"this archive holds wheels for {made}; this machine is {is_here}")
 
 
 def _install(
-    archive: str, lock: dict[str, Any], files: list[tuple[str, dict[str, Any]]], place: Path
+    archive: str, lock: dict[str, Any], files: list[tuple[str, dict[str, Any]]], here: Here
 ) -> None:
+    place = Path(here.place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         room = Path(tempfile.mkdtemp(prefix=place.name, dir=str(place.parent)))
     except OSError as error:
         raise CannotStart(f"cannot write {place.parent}: {error.strerror}") from None
     try:
-        wheels = _fetch_all(archive, files, room)
+        wheels = _fetch_all(archive, files, room, Path(here.kept))
         tree = room / "tree"
         (tree / wheel_install.SITE).mkdir(parents=True)
         for wheel in wheels:
             wheel_install.install(str(wheel), str(tree))
-        (tree / pack_start.STARTS).write_text(_what_starts(lock, tree), "utf-8")
+        (tree / here.starts).write_text(_what_starts(lock, tree), "utf-8")
         try:
             tree.rename(place)
         except OSError:
@@ -117,7 +130,9 @@ def _sweep(place: Path) -> None:
             continue  # another start was faster
 
 
-def _fetch_all(archive: str, files: list[tuple[str, dict[str, Any]]], room: Path) -> list[Path]:
+def _fetch_all(
+    archive: str, files: list[tuple[str, dict[str, Any]]], room: Path, kept: Path
+) -> list[Path]:
     """Fetch in parallel; raises the first file's error, in the order of the lock."""
     targets = [room / digest / entry["filename"] for digest, entry in files]
     errors: dict[int, str] = {}
@@ -132,7 +147,7 @@ def _fetch_all(archive: str, files: list[tuple[str, dict[str, Any]]], room: Path
                 number, (digest, entry) = waiting.pop(0)
             try:
                 targets[number].parent.mkdir(parents=True)
-                _fetch(archive, digest, entry, targets[number])
+                _fetch(archive, digest, entry, targets[number], kept)
             except (CannotStart, OSError) as error:
                 errors[number] = str(error)
 
@@ -146,15 +161,15 @@ def _fetch_all(archive: str, files: list[tuple[str, dict[str, Any]]], room: Path
     return targets
 
 
-def _fetch(archive: str, digest: str, entry: dict[str, Any], target: Path) -> None:
+def _fetch(archive: str, digest: str, entry: dict[str, Any], target: Path, kept: Path) -> None:
     filename = entry["filename"]
     if entry.get("included"):
         with zipfile.ZipFile(archive) as packed, packed.open(WHEELS + filename) as source:
             _take(source, target, digest)
         return
-    kept = Path(pack_start.cache()) / "files" / digest / filename
-    if kept.is_file():
-        with kept.open("rb") as source:
+    held = kept / digest / filename
+    if held.is_file():
+        with held.open("rb") as source:
             if _take(source, target, digest):
                 return
     node = os.environ.get("DPIP_NODE") or NODE

@@ -24,7 +24,8 @@ def main(archive: str) -> int:
         if starts is None:
             from . import pack_runtime
 
-            code = pack_runtime.prepare(archive, place)
+            here = pack_runtime.Here(place, os.path.join(cache(), "files"), machine(), STARTS)
+            code = pack_runtime.prepare(archive, here)
             if code != 0:
                 return code
             starts = _starts(place)
