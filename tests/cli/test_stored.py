@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from tests.ipfs.archive import made
 
-from dpip.cli import stored
 from dpip.cli.main import main
 from dpip.ipfs.disk.archives import Archive
 from dpip.mirror.catalog import ArchiveRecord, Catalog, FileRecord, PageRecord
@@ -149,20 +148,6 @@ def test_what_a_person_pinned_outlives_the_cache(
     assert answer(capsys, "gc", "--cache", "--grace", "-60")["archives"] == 0
     with opened(home()) as archives:
         assert archives.open(archive.sha256).read_bytes() == made.wheel()
-
-
-def test_pins_what_is_installed(
-    archive: Archive, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    demo = stored.project_and_version(NAME)
-    assert demo is not None
-    monkeypatch.setattr(stored, "installed", lambda: {demo})
-    found = answer(capsys, "pin", "add", "--installed", "--name", "here")
-    assert found == {"pinned": [str(archive.root)]}
-
-
-def test_installed_is_what_pip_lists() -> None:
-    assert "pytest" in {name for name, _ in stored.installed()}
 
 
 def test_fsck_is_clean_then_finds_then_repairs(

@@ -147,6 +147,11 @@ def _words(told: PipSettings, key: str) -> tuple[str, ...]:
     return tuple((told.get(key) or "").split())
 
 
+def run_pip(python: Path, *words: str) -> str:
+    """Return what a pip command prints. Raises PipMissing, also where the command fails."""
+    return _pip(python, *words)
+
+
 def _pip(python: Path, *words: str, environ: Mapping[str, str] | None = None) -> str:
     """Return what pip prints, without starting it where it would only say the same again."""
     variables = {**(os.environ if environ is None else environ), "COLUMNS": "400"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from dpip import settings
@@ -9,7 +10,9 @@ from dpip.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
+    from dpip.app.installed import Found
     from dpip.ipfs.cid import CID
     from dpip.ipfs.disk.archives import Archives
 
@@ -43,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
     from dpip.ipfs.disk.pins import Pins
     from dpip.mirror.store import opened
 
-    with opened(settings.load().home) as archives:
+    home, found = settings.load().home, None
+    with opened(home) as archives:
         pins = Pins(archives.store)
         if args.action == "list":
             rows = [{"cid": str(pin.cid), "name": pin.name} for pin in pins]
@@ -51,8 +55,10 @@ def run(args: argparse.Namespace) -> int:
             return 0
         roots = [_root(archives, what) for what in args.what]
         if args.action == "add":
-            roots += _installed(archives) if args.installed else []
-            if not roots:
+            if args.installed:
+                found = _installed(home, archives)
+                roots += found.roots
+            elif not roots:
                 raise UsageError("nothing to pin", hint="name something, or give --installed")
             for root in roots:
                 pins.add(root, args.name)
@@ -61,7 +67,10 @@ def run(args: argparse.Namespace) -> int:
             name = None if args.all_names else args.name
             gone = sum(pins.remove(root, name) for root in roots)
     word = "pinned" if args.action == "add" else "unpinned"
-    say({word: [str(root) for root in roots]}, f"{word} {gone}", as_json=args.json)
+    answer = {word: [str(root) for root in roots]}
+    if found is not None:
+        answer |= {"taken": found.taken, "missing": found.missing}
+    say(answer, f"{word} {gone}", as_json=args.json)
     return 0 if gone else 1
 
 
@@ -82,13 +91,14 @@ def _root(archives: Archives, what: str) -> CID:
         raise UsageError(f"{what!r} is no CID, and no archive of that name is stored") from None
 
 
-def _installed(archives: Archives) -> list[CID]:
-    """Return the roots of the stored archives of what the environment has installed."""
-    from dpip.cli.stored import installed, project_and_version
+def _installed(home: Path, archives: Archives) -> Found:
+    """Return the roots of the archives of what the environment has installed."""
+    from dpip.app import installed
 
-    wanted = installed()
-    return [
-        archive.root
-        for archive in archives.listing()
-        if project_and_version(archive.filename) in wanted
-    ]
+    wanted, cache = installed.installed(), installed.pip_cache()
+    found = installed.archives_of(home, archives, wanted, cache)
+    for filename in found.taken:
+        sys.stderr.write(f"taken from pip's cache: {filename}\n")
+    for release in found.missing:
+        sys.stderr.write(f"warning: no archive here: {release}\n")
+    return found
