@@ -1,11 +1,12 @@
 """Nodes beside each other: how fast news is, what an upgrade moves, what a peer is good for.
 
-    make bench-network [NODES=20]
+    make bench-network [NODES=20] [PARTS="news installs upgrades"]
 
 All nodes are real processes on loopback. News is timed from the moment at which the first
 node shows a page to the moment at which the last one does. Releases are real ones
-(`benchmarks.releases`). Installs are pip's, of twenty small projects, through a node that
-has them on a peer beside one that has to ask an upstream so many milliseconds away.
+(`benchmarks.releases`). Installs are pip's, of twenty small projects, through a node with a
+peer that has them beside a node without one; both have the same upstream, so many
+milliseconds away, which the first is free to turn to.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tests.federation.processes import Network
 
 NODES = int(os.environ.get("NODES", "20"))
+PARTS = os.environ.get("PARTS", "news installs upgrades").split()
 ROUNDS = 5
 PROJECTS = 20
 BUDGETS = {("django", "wheel"): 0.06, ("numpy", "sdist"): 0.04, ("setuptools", "wheel"): 0.17}
@@ -111,15 +113,23 @@ def installs() -> Iterator[Row]:
             install(a.url, root / "warm")
             for milliseconds in (0, 20, 100):
                 index.switches.delay = 0
-                flags = ("--offline", "--first-contact", a.url)
+                flags = ("--index-url", index.url, "--first-contact", a.url)
                 with node(root / f"b{milliseconds}", *flags, DPIP_TRUSTED_NODES=rid(a.url)) as near:
-                    until(lambda url=near.url: bool(filenames(url, f"small-{PROJECTS - 1}")))  # type: ignore[misc]
+                    until(lambda url=near.url: known(url) >= PROJECTS)  # type: ignore[misc]
+                    index.switches.delay = milliseconds / 1000
                     ours = install(near.url, root / f"ours{milliseconds}")
-                index.switches.delay = milliseconds / 1000
+                    given = json.loads(get(f"{near.url}/healthz"))["files_from_peers"]
                 with node(root / f"c{milliseconds}", "--index-url", index.url) as far:
                     theirs = install(far.url, root / f"theirs{milliseconds}")
-                what = f"{PROJECTS} projects installed from a peer"
+                what = f"{PROJECTS} projects installed, {given} from a peer"
                 yield Row(what, ours, theirs, "s", f"upstream at {milliseconds} ms")
+
+
+def known(url: str) -> int:
+    """Return how many project pages a node has, without asking it for one."""
+    metrics = get(f"{url}/metrics").decode()
+    [line] = [line for line in metrics.splitlines() if line.startswith("dpip_pages ")]
+    return int(float(line.split()[1]))
 
 
 def upgrades() -> Iterator[Row]:
@@ -128,7 +138,7 @@ def upgrades() -> Iterator[Row]:
         wanted = [kind for project, kind in BUDGETS if project == span.project]
         if not wanted:
             continue
-        found = sorted(fetch(span), key=lambda release: release.version)
+        found = sorted(fetch(span, last=2), key=lambda release: release.version)
         for kind in wanted:
             old, new = [release for release in found if release.kind == kind][-2:]
             what = f"{span.project} {old.version} → {new.version}, {kind}: bytes moved"
@@ -136,16 +146,19 @@ def upgrades() -> Iterator[Row]:
             yield Row(what, upgrade(old, new), 1.0, "share", "the archive", budget)
 
 
-def main() -> None:
-    """Measure all three and print one table."""
-    rows = []
+def spreads() -> Iterator[Row]:
+    """Tell how long news takes to be everywhere."""
     with tempfile.TemporaryDirectory() as folder, network(Path(folder), NODES) as net:
         until(lambda: json.loads(get(f"{net.nodes[-1].url}/healthz"))["peers"] == NODES - 1, 120)
         known, hidden = news(net)
-    rows.append(Row(f"a release known at all of {NODES} nodes", known, 1.0, "s", "bound", "≤ 1.0"))
-    rows.append(Row(f"a quarantine hides it at all {NODES}", hidden, 1.0, "s", "bound", "≤ 1.0"))
-    rows += [*installs(), *upgrades()]
-    print_rows(rows)
+    yield Row(f"a release known at all of {NODES} nodes", known, 1.0, "s", "bound", "≤ 1.0")
+    yield Row(f"a quarantine hides it at all {NODES}", hidden, 1.0, "s", "bound", "≤ 1.0")
+
+
+def main() -> None:
+    """Measure the parts asked for and print one table."""
+    parts = {"news": spreads, "installs": installs, "upgrades": upgrades}
+    print_rows([row for part in PARTS for row in parts[part]()])
 
 
 if __name__ == "__main__":

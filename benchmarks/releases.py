@@ -58,14 +58,20 @@ class Release:
     sha256: str
 
 
-def fetch(span: Span) -> list[Release]:
-    """Return the archives of `span` in release order, downloading what the cache lacks."""
+def fetch(span: Span, last: int = 0) -> list[Release]:
+    """Return the archives of `span` in release order, downloading what the cache lacks.
+
+    With `last` only so many of each kind, the newest.
+    """
     page = _page(span.project)
     wanted = (_wanted(span, file) for file in page["files"])
     found = sorted(
         (pair for pair in wanted if pair is not None),
         key=lambda pair: (pair[0].version, pair[0].kind),
     )
+    if last:
+        of = {kind: [pair for pair in found if pair[0].kind == kind] for kind in ("sdist", "wheel")}
+        found = [pair for pairs in of.values() for pair in pairs[-last:]]
     for release, url in found:
         if not release.path.exists():
             _download(url, release)

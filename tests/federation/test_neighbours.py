@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -283,6 +283,30 @@ def test_no_more_than_three_are_asked_while_there_is_an_upstream(asking: Asking)
         assert asking.run(*urls, insistent=False) is None
         assert holder.asked == []
         assert asking.run(*urls) is not None
+
+
+METADATA = b"Metadata-Version: 2.4\nName: demo\n"
+WHEEL = replace(RECORD, metadata_sha256=hashlib.sha256(METADATA).hexdigest())
+
+
+@pytest.mark.parametrize("record", [WHEEL, RECORD], ids=["listed", "not listed"])
+def test_metadata_comes_from_who_has_the_right_one(asking: Asking, record: FileRecord) -> None:
+    async def story() -> bytes | None:
+        try:
+            return await asking.neighbours.metadata(record)
+        finally:
+            await asking.neighbours.aclose()
+
+    with (
+        serving(Node(body=METADATA + b"lie")) as liar,
+        serving(Node(body=None)) as empty,
+        serving(Node(body=METADATA)) as right,
+    ):
+        asking.urls[:] = [liar.url, empty.url, right.url]
+        asking.neighbours._insistent = True
+        found = asyncio.run(story())
+    assert found == (METADATA if record is WHEEL else None)
+    assert (right.gets != []) is (record is WHEEL)
 
 
 def test_an_attempt_that_is_stopped_leaves_off(asking: Asking) -> None:

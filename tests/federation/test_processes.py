@@ -72,6 +72,8 @@ def test_an_install_comes_from_peers_when_upstream_is_gone(tmp_path: Path) -> No
             with node(tmp_path / "b", *flags, DPIP_TRUSTED_NODES=rid(a.url)) as b:
                 until(lambda: filenames(b.url, "demo"))
                 assert fetch(f"{b.url}/{path}.metadata") == archive.metadata
+                health = json.loads(fetch(f"{b.url}/healthz"))
+                assert health["files_from_peers"] == 0, "for its metadata no wheel is fetched"
                 assert fetch(f"{b.url}/{path}") == archive.content
                 health = json.loads(fetch(f"{b.url}/healthz"))
                 assert health["files_from_peers"] == 1

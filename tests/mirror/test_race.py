@@ -45,6 +45,9 @@ class Neighbour:
             self.ended.set()
         return Gift(place.stat().st_size, "whole") if given else None
 
+    async def metadata(self, record: FileRecord) -> bytes | None:
+        return None
+
     def settle(self, gift: Gift | None, progress: Progress, beside: int) -> None:
         if gift is None:
             self.wasted += progress.came

@@ -131,7 +131,9 @@ def _packages(
 
     return {
         "simple": simple,
-        "files": Holdings(simple, files=files, archives=stored.contents),
+        "files": Holdings(
+            simple, files=files, archives=stored.contents, metadata=stored.catalog.metadata
+        ),
         "packages": Lazily(lambda: old()[0]),
         "pypi": Lazily(lambda: old()[1]),
         "legacy": _uploads(settings, stored, index),

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 ONLY_STORED = "only-if-cached"
 RECIPE = "dpip-recipe"
 ROOT = "dpip-root"
+SIDECAR = ".metadata"
 
 
 class Holdings:
     """Around the application that serves `/files/<sha256>/<filename>`.
 
-    `files` has what is stored whole, `archives` what can be made again from blocks.
+    `files` has what is stored whole, `archives` what can be made again from blocks, `metadata`
+    the metadata files of wheels that are known.
     """
 
     def __init__(
@@ -37,10 +39,12 @@ class Holdings:
         *,
         files: FileSource,
         archives: Archives,
+        metadata: Callable[[str], bytes | None],
     ) -> None:
         self._serve = serve
         self._files = files
         self._archives = archives
+        self._metadata = metadata
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -48,12 +52,21 @@ class Holdings:
             await self._serve(scope, receive, send)
             return
         _, _, key, filename = (*scope["path"].split("/", 3), "", "", "")[:4]
-        if not await asyncio.to_thread(self._holds, key, filename):
+        if filename.endswith(SIDECAR):
+            held = await asyncio.to_thread(self._has_metadata, key, filename)
+        else:
+            held = await asyncio.to_thread(self._holds, key, filename)
+        if not held:
             await send_whole(send, 504, [(b"content-length", b"0")])
         elif scope["method"] == "HEAD":
             await self._describe(send, key)
         else:
             await self._serve(scope, receive, send)
+
+    def _has_metadata(self, key: str, filename: str) -> bool:
+        """Say whether a metadata file costs no question: it is known, or the wheel is whole."""
+        whole = self._files.whole(key, filename.removesuffix(SIDECAR))
+        return whole is not None or self._metadata(key) is not None
 
     def _holds(self, key: str, filename: str) -> bool:
         return self._files.whole(key, filename) is not None or self._archives.find(key) is not None

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dpip.federation.offers import STALL, Attempt, NeighbourFailed
 from dpip.federation.standing import ABSENT, FAILED, Standing
@@ -94,6 +94,37 @@ class Neighbours:
             log.warning("%s from neighbours: %s", record.filename, error)
         return None
 
+    async def metadata(self, record: FileRecord) -> bytes | None:
+        """Return a wheel's metadata file by the hash that the index gives it, or None.
+
+        It is asked of three neighbours at once, for no longer than the bound.
+        """
+        if record.metadata_sha256 is None:
+            return None
+        urls = self._asked(record, self._insistent)[:MOST_ASKED]
+        asking = [asyncio.create_task(self._metadata(url, record)) for url in urls]
+        try:
+            patience = STALL if self._insistent else BOUND
+            for answer in asyncio.as_completed(asking, timeout=patience):
+                with contextlib.suppress(TimeoutError):
+                    body = await answer
+                    if body is not None:
+                        return body
+        finally:
+            await _end(asking)
+        return None
+
+    async def _metadata(self, url: str, record: FileRecord) -> bytes | None:
+        try:
+            body = await self._whole.metadata(url, record)
+        except NeighbourFailed as error:
+            self._blame(url, ABSENT, error.message)
+            return None
+        if body is None or hashlib.sha256(body).hexdigest() == record.metadata_sha256:
+            return body
+        self._blame(url, FAILED, f"{record.filename}.metadata from {url}: another file")
+        return None
+
     def _asked(self, record: FileRecord, insistent: bool) -> list[str]:
         urls, now = self._directory.near(record), self._clock()
         if insistent:
@@ -112,9 +143,7 @@ class Neighbours:
                     if offer is not None:
                         yield offer
         finally:
-            for task in asking:
-                task.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
+            await _end(asking)
 
     async def _ask(self, url: str, record: FileRecord) -> Offer | None:
         try:
@@ -143,6 +172,12 @@ class Neighbours:
     def _blame(self, url: str, seconds: float, why: str) -> None:
         log.info("%s", why)
         self._standing.blame(url, self._clock(), seconds)
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _in_threes(urls: list[str]) -> list[list[str]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dpip.mirror.hedge import Way
 
 PIECE = 2**18
+LARGEST_METADATA = 16 * 2**20
 _HEADERS = {"Cache-Control": ONLY_STORED, "Accept-Encoding": "identity", "User-Agent": "dpip"}
 
 
@@ -43,6 +44,27 @@ class WholeFiles:
                 if response.status != 200:
                     return None
                 return Offer(url, response.headers.get(RECIPE), response.headers.get(ROOT))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise NeighbourFailed(f"{url}: {error or type(error).__name__}") from None
+
+    async def metadata(self, url: str, record: FileRecord) -> bytes | None:
+        """Return the metadata file of a wheel that a neighbour holds, unchecked; None if not.
+
+        Raises NeighbourFailed.
+        """
+        import aiohttp
+
+        address = f"{_address(url, record)}.metadata"
+        try:
+            async with self._client().get(address, headers=_HEADERS) as response:
+                if response.status != 200 or (response.content_length or 0) > LARGEST_METADATA:
+                    return None
+                body = bytearray()
+                async for piece in response.content.iter_chunked(PIECE):
+                    body += piece
+                    if len(body) > LARGEST_METADATA:
+                        return None
+                return bytes(body)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NeighbourFailed(f"{url}: {error or type(error).__name__}") from None
 

@@ -124,12 +124,15 @@ class Files:
         if whole is not None:
             body = await _from_disk(filename, whole)
         else:
-            body = await self._from_upstream(record())
+            body = await self._from_elsewhere(record())
         await asyncio.wrap_future(self._catalog.put_metadata(key, body))
         return body
 
-    async def _from_upstream(self, record: FileRecord) -> bytes:
-        """Ask for the sidecar, then for the wheel's tail, then for all of it."""
+    async def _from_elsewhere(self, record: FileRecord) -> bytes:
+        """Ask neighbours, then for the sidecar, for the wheel's tail, for all of it."""
+        near = await self._ingest.metadata_nearby(record)
+        if near is not None:
+            return near
         if self._offline:
             return await self._from_whole(record)
         if record.sidecar and (body := await self._sidecar(record)) is not None:

@@ -76,6 +76,10 @@ class Ingest:
         """Whether files can come from elsewhere than upstream."""
         return self._nearby is not None
 
+    async def metadata_nearby(self, record: FileRecord) -> bytes | None:
+        """Return a wheel's metadata file if neighbours have it."""
+        return None if self._nearby is None else await self._nearby.metadata(record)
+
     def fetch(self, record: FileRecord) -> Arrival:
         """Return the arrival of a file, starting its transfer if none is running.
 

@@ -38,6 +38,10 @@ class Nearby(Protocol):
         """
         ...
 
+    async def metadata(self, record: FileRecord) -> bytes | None:
+        """Return a wheel's metadata file, checked by the hash in its page. Never raises."""
+        ...
+
     def settle(self, gift: Gift | None, progress: Progress, beside: int) -> None:
         """Count what came: a gift that was used, or all for nothing where it is None.
 
