@@ -137,6 +137,24 @@ def test_a_neighbour_that_does_badly_costs_only_time(mirror: Mirror, play: Play)
     assert archive.origin == "upstream"
 
 
+def test_a_neighbour_that_is_slower_than_upstream_is_not_alone_for_long(mirror: Mirror) -> None:
+    async def crawls(place: Path, progress: Progress) -> bool:
+        while True:
+            progress.offered, progress.came = True, progress.came + 1
+            progress.share = min(0.9, progress.share + 0.0001)
+            await asyncio.sleep(0.01)
+
+    async def story() -> None:
+        files = await listed(mirror)
+        mirror.ingest._rate = 50e6
+        async with beside(mirror, crawls) as neighbour:
+            assert await receive(files) == DATA
+        assert neighbour.wasted > 0
+
+    asyncio.run(story())
+    assert upstream_transfers(mirror) == 1
+
+
 def test_a_neighbour_overtakes_an_upstream_that_stalls_midway(mirror: Mirror) -> None:
     async def story() -> None:
         files = await listed(mirror)
