@@ -1,9 +1,9 @@
 """What every test gets: no way out of this machine, a private home, named peers.
 
-Three rules are enforced here. Sockets reach loopback only (an audit hook, and a dead proxy
+Four rules are enforced here. Sockets reach loopback only (an audit hook, and a dead proxy
 for child processes). Nothing reads the developer's own configuration. A peer program that
 is missing skips its tests *by name* and is listed at the end, unless DPIP_REQUIRE_PEERS is
-set: then it fails.
+set: then it fails. No property fails because a machine is busy.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from hypothesis import HealthCheck, settings
 from tests import peers
@@ -26,6 +27,8 @@ settings.register_profile("load", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("load")
 
 DEAD_PROXY = "http://127.0.0.1:9"
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 _outside_allowed = False
 
 
