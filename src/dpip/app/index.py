@@ -77,6 +77,11 @@ class Index:
         table = with_private(stored.catalog.routes(), stored.private.names())
         self.sources.use(with_told(table, self._told.names))
 
+    def follow_rules(self) -> None:
+        """Let pages be looked at again after the home's rules have changed."""
+        if self.mirrored.changed():
+            self.sources.pages[DEFAULT_SOURCE].forget_all()
+
     async def stop_asking(self) -> None:
         """Give up the questions that are open."""
         await self.sources.close()

@@ -104,12 +104,14 @@ class Node:
             await self.index.following.watch(self.index.sources.pages[DEFAULT_SOURCE].doubt)
 
     async def _follow_disk(self) -> None:
-        """See what other processes write into the home: routes, and what a sync changes."""
+        """See what others write into the home: routes, rules, and what a sync changes."""
         seen = self.stored.catalog.last_change()
         while True:
             await asyncio.sleep(ROUTES_AGE)
             with _logged("following the routing table"):
                 self.index.reroute()
+            with _logged("following the rules of the mirror"):
+                self.index.follow_rules()
             with _logged("following the catalog"):
                 seen = self._forget_changed(seen)
 

@@ -143,15 +143,16 @@ class LiveScope:
 
     def __call__(self) -> Scope:
         """Return the scope in force. Raises UsageError and NoMirror."""
-        seen = self._state()
+        seen = self.state()
         if self._scope is None or seen != self._seen:
             configured = read(self._home)
             self._files = (self._home / MIRROR_NAME, *configured.files)
-            self._seen = self._state()
+            self._seen = self.state()
             self._scope = scope_of(configured, self._worklist)
         return self._scope
 
-    def _state(self) -> tuple[object, ...]:
+    def state(self) -> tuple[object, ...]:
+        """Return what changes when the scope does."""
         return (*map(_changed, self._files), self._worklist.mark(CLOSURE))
 
 

@@ -42,6 +42,11 @@ class Ordered:
         last = self._sources[-1]
         return await last.narrowed(name, told) if isinstance(last, Narrowing) else told
 
+    def is_current(self, etag: str | None) -> bool:
+        """Say whether a page is as the last source shows it; those of others are not."""
+        last = self._sources[-1]
+        return last.is_current(etag) if isinstance(last, Narrowing) else True
+
     async def projects(self) -> AsyncIterator[ProjectEntry]:
         """Stream the names of all sources; one that several have may come several times."""
         for source in self._sources:

@@ -176,6 +176,10 @@ class Pages:
             self._doubted.add(name)
         self._memory.drop(name)
 
+    def forget_all(self) -> None:
+        """Drop every page from memory: the rules of its source have changed."""
+        self._memory.clear()
+
     def forget(self, name: str) -> None:
         """Drop a page from memory, so that the next request reads the catalog."""
         self._memory.drop(name)
@@ -207,7 +211,12 @@ class Pages:
     def _confirmed_at(self, name: str, record: PageRecord | None) -> float | None:
         if record is None:
             return None
-        return 0.0 if name in self._doubted else record.confirmed_at
+        doubted = name in self._doubted or not (record.absent or self._is_current(record.etag))
+        return 0.0 if doubted else record.confirmed_at
+
+    def _is_current(self, etag: str | None) -> bool:
+        """Say whether a stored page is what its source would show of it now."""
+        return not isinstance(self._upstream, Narrowing) or self._upstream.is_current(etag)
 
     def _remember(self, name: str, known: Known) -> StoredPage:
         page = self._catalog.page(name)

@@ -42,6 +42,11 @@ def under_rules(known: Validators | None, rules: str) -> Validators | None:
     return Validators(etag or None, known.last_modified)
 
 
+def has_rules(etag: str | None) -> bool:
+    """Say whether a page with this validator was stored under rules."""
+    return etag is not None and etag.startswith(_MARK)
+
+
 class Selected:
     """A PageSource over another; its root list is what is stored, with upstream's serials.
 
@@ -69,6 +74,10 @@ class Selected:
         scope = self._scope()
         _require_kept(scope, name)
         return await self._narrowed(scope, name, told)
+
+    def is_current(self, etag: str | None) -> bool:
+        """Say whether a page was stored under the rules that are in force."""
+        return (etag or "").startswith(f"{_MARK}{self._scope().rules} ")
 
     async def _narrowed(self, scope: Scope, name: str, fetched: Fetched) -> Fetched:
         validators = fetched.validators

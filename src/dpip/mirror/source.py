@@ -36,6 +36,10 @@ class Narrowing(Protocol):
         """Return what it would show of a page. Raises ProjectNotFound if nothing at all."""
         ...
 
+    def is_current(self, etag: str | None) -> bool:
+        """Say whether a page that was stored with this validator shows what it would show now."""
+        ...
+
 
 class FileSource(Protocol):
     """Files by URL. Errors as above; FileNotFound is final."""
