@@ -14,6 +14,7 @@ from tests.mirror.follower import Follower
 from tests.simple.fixture_index import sdist, zip_bytes
 
 from dpip.mirror.metadata_rules import FIELDS, read_rules, values_of
+from dpip.simple.repository import FileNotFound
 
 FLASK = b"""Metadata-Version: 2.4
 Name: flask
@@ -151,14 +152,23 @@ def test_metadata_comes_from_the_wheel_where_there_is_no_file_of_it(releases: Re
     assert len(releases.listed("a")) == 2
 
 
-def test_a_source_release_follows_its_wheel_and_cannot_speak_alone(releases: Releases) -> None:
+def test_a_source_release_follows_its_wheel_or_speaks_for_itself(releases: Releases) -> None:
     releases.licensed("a", "1.0", "MIT", core_metadata={})
-    for version in ("1.0", "2.0"):
+    for version in ("1.0", "2.0", "3.0"):
         archive = sdist("a", version)
         releases.mirror.index.add("a", archive.filename, archive.content)
+    broken = releases.mirror.index.add("a", "a-4.0.tar.gz", b"no archive at all")
     releases.change("a", last_serial=5)
-    releases.sync(MIT)
+    done = releases.sync({"metadata": {"license": "*"}})
+    assert done.failed == 0
     assert releases.listed("a") == ["a-1.0-py3-none-any.whl", "a-1.0.tar.gz"]
+    releases.sync({"metadata": {"license": "!GPL"}})
+    assert broken.filename not in releases.listed("a")
+    assert len(releases.listed("a")) == 4
+    asked = releases.mirror.index.asked["http://index.invalid/files/a-3.0.tar.gz"]
+    assert asked == 1, "what was fetched to be judged is what is stored"
+    with pytest.raises(FileNotFound):
+        asyncio.run(releases.mirror.files().metadata(sdist("a", "2.0").sha256, "a-2.0.tar.gz"))
 
 
 def test_a_wheel_that_is_none_is_left_out_and_stops_nobody(releases: Releases) -> None:

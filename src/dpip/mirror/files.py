@@ -85,6 +85,8 @@ class Files:
 
     async def metadata(self, key: str, filename: str) -> bytes:
         """Return the wheel's METADATA bytes exactly; concurrent callers share the work."""
+        if not filename.endswith(".whl"):
+            raise FileNotFound(f"{filename} is not a wheel: it has no metadata file")
         stored = self._catalog.metadata(key)
         if stored is not None:
             return stored
@@ -114,12 +116,28 @@ class Files:
         return record
 
     async def _find_metadata(self, key: str, filename: str) -> bytes:
-        if not filename.endswith(".whl"):
-            raise FileNotFound(f"{filename} is not a wheel: it has no metadata file")
-        return await self.metadata_of(key, filename, lambda: self._record(key, filename))
+        return await self._read_metadata(key, filename, lambda: self._record(key, filename))
 
-    async def metadata_of(self, key: str, filename: str, record: Callable[[], FileRecord]) -> bytes:
-        """Read and keep the METADATA of a wheel, also of one that no page lists yet."""
+    async def metadata_of(self, record: FileRecord) -> bytes:
+        """Read and keep what a file says of itself, also one that no page lists yet.
+
+        A source distribution is fetched for it. Raises FileNotFound, and NotAWheel, NotAnSdist
+        where there is nothing to read.
+        """
+        if record.filename.endswith(".whl"):
+            return await self._read_metadata(record.key, record.filename, lambda: record)
+        # Nobody but a mirror with such rules needs what reads source archives.
+        from dpip.mirror.sdist import pkg_info
+
+        whole = self.whole(record.key, record.filename)
+        whole = whole or await self._remade(record) or await self._fetch(record).finished()
+        body = await asyncio.to_thread(pkg_info, whole.path)
+        await asyncio.wrap_future(self._catalog.put_metadata(record.key, body))
+        return body
+
+    async def _read_metadata(
+        self, key: str, filename: str, record: Callable[[], FileRecord]
+    ) -> bytes:
         whole = self.whole(key, filename)
         if whole is not None:
             body = await _from_disk(filename, whole)

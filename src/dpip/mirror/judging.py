@@ -1,9 +1,9 @@
 """Reading what rules about metadata ask for, and no more of it.
 
-Of each release one wheel is read, the first by name that suits every platform if there is one.
-What was read once is in the catalog, by the hash of the wheel. Where only the newest releases
-are kept, reading begins with the newest and ends when there are enough that pass. A release
-without a wheel tells nothing that can be read cheaply, and is left out.
+Of each release one wheel is read, the first by name that suits every platform if there is one;
+where there is no wheel, a source distribution, which must be fetched for it. What was read once
+is in the catalog, by the hash of the file. Where only the newest releases are kept, reading
+begins with the newest and ends when there are enough that pass.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 from dpip.mirror.filters import NOT_JUDGED
 from dpip.mirror.listing import to_records
 from dpip.mirror.metadata_rules import values_of
+from dpip.mirror.sdist import NotAnSdist
 from dpip.mirror.wheel import LARGEST_METADATA, NotAWheel
 from dpip.simple.render import file_key
 from dpip.simple.repository import FileNotFound
 from dpip.simple.upstream import metadata_url
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from packaging.version import Version
 
     from dpip.mirror.catalog import Catalog, FileRecord
@@ -35,10 +34,10 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """Metadata files that are asked for at the same time, of all projects together."""
-UNKNOWN = "no wheel tells its metadata"
+UNKNOWN = "no file tells its metadata"
 
 ReadMetadata = Callable[["FileRecord"], Awaitable[bytes]]
-"""Returns the METADATA of a wheel; raises DpipError."""
+"""Returns the METADATA of a wheel, the PKG-INFO of a source archive; raises DpipError."""
 
 
 class Judging:
@@ -66,11 +65,7 @@ class Judging:
             passed += sum(1 for v in some if v not in judged and not v.is_prerelease)
         return judged
 
-    async def _release(
-        self, rules: MetadataRules, project: Project, file: File | None
-    ) -> str | None:
-        if file is None:
-            return UNKNOWN
+    async def _release(self, rules: MetadataRules, project: Project, file: File) -> str | None:
         body = self._catalog.metadata(file_key(file))
         if body is None:
             [record] = (r for r in to_records(project) if r.filename == file.filename)
@@ -79,10 +74,10 @@ class Judging:
         return UNKNOWN if body is None else rules.excludes(values_of(body))
 
     async def _fetched(self, record: FileRecord) -> bytes | None:
-        """Return a wheel's metadata, None if it can never be had."""
+        """Return a file's metadata, None if it can never be had."""
         try:
             return await self._read(record)
-        except (FileNotFound, NotAWheel):
+        except (FileNotFound, NotAWheel, NotAnSdist):
             return None
 
 
@@ -90,7 +85,7 @@ def from_files(files: Callable[[], Files]) -> ReadMetadata:
     """Return what reads metadata as it is served; `files` is asked when the first is wanted."""
 
     def read(record: FileRecord) -> Awaitable[bytes]:
-        return files().metadata_of(record.key, record.filename, lambda: record)
+        return files().metadata_of(record)
 
     return read
 
@@ -113,25 +108,26 @@ def known(catalog: Catalog, scope: Scope, project: Project) -> Judged:
         return NOT_JUDGED
     judged: dict[Version, str] = {}
     for version, file in _releases(scope, project).items():
-        body = None if file is None else catalog.metadata(file_key(file))
+        body = catalog.metadata(file_key(file))
         reason = rules.excludes(values_of(body)) if body is not None else None
         if reason is not None:
             judged[version] = reason
     return judged
 
 
-def _releases(scope: Scope, project: Project) -> dict[Version, File | None]:
-    """Return the releases to judge, newest first, each with the wheel that speaks for it."""
+def _releases(scope: Scope, project: Project) -> dict[Version, File]:
+    """Return the releases to judge, newest first, each with the file that speaks for it."""
     by_version: dict[Version, list[Parsed]] = {}
     for parsed in scope.open_to_judgement(project):
         if parsed.version is not None:
             by_version.setdefault(parsed.version, []).append(parsed)
-    return {version: _speaker(by_version[version]) for version in sorted(by_version, reverse=True)}
+    return {
+        version: min(by_version[version], key=_rank).file
+        for version in sorted(by_version, reverse=True)
+    }
 
 
-def _speaker(files: Sequence[Parsed]) -> File | None:
-    wheels = sorted(
-        (parsed for parsed in files if parsed.file.is_wheel),
-        key=lambda p: (all(tag.platform != "any" for tag in p.tags), p.file.filename),
-    )
-    return wheels[0].file if wheels else None
+def _rank(parsed: Parsed) -> tuple[bool, bool, str]:
+    """Order the files of a release: who speaks for it comes first."""
+    bound = all(tag.platform != "any" for tag in parsed.tags)
+    return not parsed.file.is_wheel, bound, parsed.file.filename

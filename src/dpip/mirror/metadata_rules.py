@@ -4,7 +4,7 @@
 
 For each field some value must match one of its patterns, and none may match a pattern that
 begins with an exclamation mark. Patterns are shell patterns without regard to case. A release
-is judged by one of its wheels, for the wheels of a release say the same. Pure; no I/O.
+is judged by one of its files, for the files of a release say the same. Pure; no I/O.
 """
 
 from __future__ import annotations
