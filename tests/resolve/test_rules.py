@@ -71,7 +71,15 @@ def yanked_world() -> World:
 
 @pytest.mark.parametrize(
     ("root", "expected"),
-    [("a", "1"), ("a==2", "2"), ("a===2", "2"), ("a>1", None), ("a==2.*", None)],
+    [
+        ("a", "1"),
+        ("a==2", "2"),
+        ("a===2", "2"),
+        ("a>=2,==2", "2"),
+        ("a==2,!=3", "2"),
+        ("a>1", None),
+        ("a==2.*", None),
+    ],
 )
 def test_yanked_is_taken_only_where_it_is_named(root: str, expected: str | None) -> None:
     assert solve(yanked_world(), root) == (None if expected is None else {"a": expected})

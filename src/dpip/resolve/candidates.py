@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.specifiers import InvalidSpecifier
@@ -61,10 +62,11 @@ class Candidates:
     def _pinned(self, given: tuple[Given, ...]) -> Versions:
         found = 0
         for one in given:
-            specifier = one.requirement.specifier
-            exact = specifier.startswith("==") and not specifier.endswith("*")
-            if one.requirement.url or (exact and "," not in specifier):
+            if one.requirement.url:
                 found |= self.admitted(one.requirement)
+            for clause in one.requirement.specifier.split(","):
+                if clause.startswith("==") and not clause.endswith("*"):
+                    found |= self.admitted(replace(one.requirement, specifier=clause))
         return found
 
     def admitted(self, requirement: Requirement) -> Versions:

@@ -32,6 +32,7 @@ def gather(request: Request, environment: Environment, facts: Facts) -> dict[str
     """Return what every direct requirement holds, by project; or the URLs to read next."""
     found: dict[str, Direct] = {}
     wanted: dict[str, None] = {}
+    editable = {given.requirement.url for given in request.requirements if given.editable}
     queue = [(given.requirement.url, given.origin) for given in _active(request, environment)]
     for url, origin in queue:
         direct = facts.direct(url)
@@ -41,7 +42,7 @@ def gather(request: Request, environment: Environment, facts: Facts) -> dict[str
             raise BadDirect(f"cannot use {url} ({origin}): {direct.detail or direct.cause}")
         elif _is_new(direct, found):
             name = direct.dependencies.name
-            found[name] = direct
+            found[name] = replace(direct, editable=url in editable)
             queue += [
                 (each.url, f"required by {name}")
                 for each in direct.dependencies.requires
