@@ -62,6 +62,52 @@ def test_metadata_at_the_front_costs_two_more_small_reads() -> None:
     assert count < TAIL + 2000
 
 
+def zip64_wheel(monkeypatch: pytest.MonkeyPatch, *, before: int = 0, after: int = 0) -> bytes:
+    """Return a wheel that is written as if it were too large for the old fields."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 0)
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 0)
+    data = bytearray(wheel(before=before, after=after))
+    end = data.rfind(b"PK\x05\x06")
+    data[end + 8 : end + 20] = b"\xff" * 12
+    return bytes(data)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 0), (5_000_000, 0), (0, 5_000_000)])
+def test_zip64(before: int, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = zip64_wheel(monkeypatch, before=before, after=after)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.read("thing-1.0.dist-info/METADATA") == METADATA
+    assert b"PK\x06\x06" in data
+    assert b"\xff\xff\xff\xff" in data
+    assert read_metadata(data)[0] == METADATA
+
+
+def test_a_zip64_record_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = zip64_wheel(monkeypatch)
+    for magic in (b"PK\x06\x06", b"PK\x06\x07"):
+        with pytest.raises(NotAWheel):
+            read_metadata(data.replace(magic, b"PK\x00\x00"))
+
+
+def test_an_archive_that_was_streamed_has_its_sizes_in_the_directory() -> None:
+    class Pipe(io.RawIOBase):
+        def __init__(self) -> None:
+            self.data = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            self.data += bytes(data)
+            return len(data)
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w") as archive:  # cannot seek: data descriptors
+        archive.writestr("thing-1.0.dist-info/METADATA", METADATA)
+    assert b"PK\x07\x08" in pipe.data
+    assert read_metadata(pipe.data)[0] == METADATA
+
+
 def test_a_comment_at_the_end_is_passed_over() -> None:
     assert read_metadata(wheel(comment=b"signed by nobody" * 50))[0] == METADATA
 

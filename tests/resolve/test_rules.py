@@ -13,7 +13,7 @@ from dpip.resolve.directs import BadDirect
 from dpip.resolve.facts import CandidateFile, Dependencies, Direct, Unavailable
 from dpip.resolve.request import ALL, Formats, Given, Request
 from dpip.resolve.requirement import parse
-from dpip.resolve.resolution import Solution
+from dpip.resolve.resolution import Impossible, Solution
 
 MAC = "cp312-cp312-macosx_11_0_arm64"
 LINUX_TAG = "cp312-cp312-manylinux_2_17_x86_64"
@@ -94,6 +94,20 @@ def test_a_yanked_pin_is_warned_of() -> None:
     outcome = yanked_world().answer(Request(given("a==2"), LINUX))
     assert isinstance(outcome, Solution)
     assert outcome.warnings == ("a 2 was yanked: broken",)
+
+
+# Constraints
+
+
+@pytest.mark.parametrize("bound", ["a>=2", "a==7", "c==7"])
+def test_no_stays_no_while_a_hint_is_looked_for(bound: str) -> None:
+    """What a hint's trial still has to read makes the session run again."""
+    world = World()
+    world.release("a", "1", ["c"])
+    world.release("c", "1")
+    outcome = world.answer(Request(given("a"), LINUX, constraints=constraint(bound)))
+    assert isinstance(outcome, Impossible)
+    assert outcome.explanation.hints
 
 
 # Requires-Python

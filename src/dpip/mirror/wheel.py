@@ -3,7 +3,9 @@
 A zip is read from its end: the end record says where the central directory is, the directory
 where each member is. In practice one read of the last 32 KiB holds all three, because wheels
 are written with the .dist-info folder last. The bytes returned are the member's own, checked
-by its CRC. (PKWARE APPNOTE 4.3; PEP 427; PEP 658.)
+by its CRC. In a zip64 archive, fields that are too small say so by being full, and the true
+values stand elsewhere: in a second end record, and in an extra field of each entry. (PKWARE
+APPNOTE 4.3 and 4.5.3; PEP 427; PEP 658.)
 """
 
 from __future__ import annotations
@@ -29,6 +31,11 @@ LARGEST_METADATA = 16 * 2**20
 _END = struct.Struct("<4s4H2LH")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
+_END64 = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR = struct.Struct("<4sLQL")
+_END64_MAGIC, _LOCATOR_MAGIC = b"PK\x06\x06", b"PK\x06\x07"
+_FULL, _FULL_COUNT = 0xFFFFFFFF, 0xFFFF
+_ZIP64_FIELD = 1
 _END_MAGIC, _ENTRY_MAGIC, _LOCAL_MAGIC = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
 _METADATA = re.compile(r"([^/]+)\.dist-info/METADATA")
 
@@ -53,7 +60,7 @@ async def metadata_of(filename: str, size: int, read: Read) -> bytes:
     """Return the METADATA bytes of the wheel `filename` of `size` bytes. Raises NotAWheel."""
     start = max(0, size - TAIL)
     tail = _Window(start, await read(start, size - start))
-    directory_at, directory_size = _end_record(filename, tail.data)
+    directory_at, directory_size = await _end_record(filename, tail, read)
     if directory_size > LARGEST_DIRECTORY or directory_at + directory_size > size:
         raise NotAWheel(f"{filename}: the zip directory cannot be where the end record says")
     directory = await tail.get(directory_at, directory_size, read)
@@ -81,13 +88,21 @@ class _Window:
         return await read(offset, count)
 
 
-def _end_record(filename: str, tail: bytes) -> tuple[int, int]:
-    at = tail.rfind(_END_MAGIC)
-    if at < 0 or len(tail) - at < _END.size:
+async def _end_record(filename: str, tail: _Window, read: Read) -> tuple[int, int]:
+    """Return where the directory is, and its size."""
+    at = tail.data.rfind(_END_MAGIC)
+    if at < 0 or len(tail.data) - at < _END.size:
         raise NotAWheel(f"{filename} is not a zip archive")
-    *_, size, offset, _comment = _END.unpack_from(tail, at)
-    if 0xFFFFFFFF in {size, offset}:
-        raise NotAWheel(f"{filename}: zip64 wheels are not read by range")
+    *_, count, size, offset, _comment = _END.unpack_from(tail.data, at)
+    if _FULL not in {size, offset} and count != _FULL_COUNT:
+        return offset, size
+    if at < _LOCATOR.size or not tail.data.startswith(_LOCATOR_MAGIC, at - _LOCATOR.size):
+        return offset, size  # no zip64: it just happens to have so many entries
+    _, _, where, _ = _LOCATOR.unpack_from(tail.data, at - _LOCATOR.size)
+    record = await tail.get(where, _END64.size, read)
+    if len(record) < _END64.size or not record.startswith(_END64_MAGIC):
+        raise NotAWheel(f"{filename}: no zip64 end record where it must be")
+    *_, size, offset = _END64.unpack(record)
     return offset, size
 
 
@@ -100,8 +115,26 @@ def _entries(filename: str, directory: bytes) -> Iterator[_Member]:
             raise NotAWheel(f"{filename}: the zip directory is damaged")
         name_at = at + _ENTRY.size
         name = directory[name_at : name_at + name_size].decode("utf-8", "replace")
-        yield _Member(name, method, crc, packed, size, offset)
+        extra = directory[name_at + name_size : name_at + name_size + extra_size]
+        yield _Member(name, method, crc, *_true_sizes(extra, size, packed, offset))
         at = name_at + name_size + extra_size + comment_size
+
+
+def _true_sizes(extra: bytes, size: int, packed: int, offset: int) -> tuple[int, int, int]:
+    """Return packed size, size and offset; those that are full are in the extra field."""
+    values = [size, packed, offset]
+    if _FULL not in values:
+        return packed, size, offset
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, at)
+        if kind == _ZIP64_FIELD:
+            held = extra[at + 4 : at + 4 + length]
+            wide = iter(struct.unpack(f"<{len(held) // 8}Q", held[: len(held) // 8 * 8]))
+            values = [next(wide, each) if each == _FULL else each for each in values]
+            break
+        at += 4 + length
+    return values[1], values[0], values[2]
 
 
 def _find(filename: str, members: list[_Member]) -> _Member:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dpip.resolve.incompatibility import External, Learned
+from dpip.resolve.incompatibility import External, Incompatibility, Learned
+from dpip.resolve.reasons import Unusable
 from dpip.resolve.solver import ROOT, ROOT_MUST_BE, Edge, NoAnswer, Solver, ancestry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dpip.resolve.incompatibility import Incompatibility, Package, Versions
+    from dpip.resolve.incompatibility import Package, Versions
     from dpip.resolve.solver import Refused
 
 MOST_TRIALS = 300
@@ -27,7 +28,8 @@ def shortest(proof: Incompatibility, universes: Sequence[Versions]) -> Incompati
 
     Large parts are left out first, then smaller ones, then single facts.
     """
-    facts, trials = leaves(proof), MOST_TRIALS
+    facts, trials = together(leaves(proof)), MOST_TRIALS
+    proof = contradiction(facts, universes) or proof
     part = max(1, len(facts) // 4)
     while part:
         place = 0
@@ -40,6 +42,29 @@ def shortest(proof: Incompatibility, universes: Sequence[Versions]) -> Incompati
                 proof, facts = shorter, _used(fewer, shorter)
         part //= 2
     return proof
+
+
+def together(facts: Sequence[Incompatibility]) -> list[Incompatibility]:
+    """Put versions of a package that are out for the same reason into one fact.
+
+    Of metadata that cannot be had, each version has a reason of its own: the first is told.
+    """
+    found: list[Incompatibility] = []
+    places: dict[tuple[Package, str, str], int] = {}
+    for fact in facts:
+        reason = fact.cause.fact if isinstance(fact.cause, External) else None
+        if not isinstance(reason, Unusable) or len(fact.terms) != 1:
+            found.append(fact)
+            continue
+        package, versions = next(iter(fact.terms.items()))
+        key = (package, reason.obstacle, "" if reason.obstacle == "metadata" else reason.detail)
+        place = places.setdefault(key, len(found))
+        if place == len(found):
+            found.append(fact)
+        else:
+            first = found[place]
+            found[place] = Incompatibility({package: first.terms[package] | versions}, first.cause)
+    return found
 
 
 def _used(facts: Sequence[Incompatibility], proof: Incompatibility) -> list[Incompatibility]:

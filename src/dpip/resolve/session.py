@@ -34,6 +34,8 @@ class Session:
         self.hinting = hinting
         self._search: Search | UniversalSearch | None = None
         self._hints: Hints | None = None
+        self._impossible: Impossible | None = None
+        """The verdict, once it is known: a search that has ended is not run again."""
 
     def run(self) -> Outcome:
         """Go on until there is an answer, proof that there is none, or a fact is lacking."""
@@ -42,8 +44,12 @@ class Session:
             if isinstance(opened, Wants):
                 return NeedMore(opened)
             self._search = opened
-        outcome = self._search.run()
-        return self._hinted(outcome) if isinstance(outcome, Impossible) else outcome
+        if self._impossible is None:
+            outcome = self._search.run()
+            if not isinstance(outcome, Impossible):
+                return outcome
+            self._impossible = outcome
+        return self._hinted(self._impossible)
 
     def _hinted(self, outcome: Impossible) -> Outcome:
         if not self.hinting:
