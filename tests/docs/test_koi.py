@@ -27,7 +27,7 @@ def on_free_ports(text: str) -> str:
     return PORT.sub(lambda found: ports[found[0]], text)
 
 
-@pytest.mark.parametrize("page", ["tutorial.md", "how-to-sensor-node.md"])
+@pytest.mark.parametrize("page", ["tutorial.md", "how-to-sensor-node.md", "how-to-test.md"])
 def test_the_programs_of_a_page_run(page: str, tmp_path: Path) -> None:
     blocks = BLOCK.findall((PAGES / page).read_text("utf-8"))
     program = on_free_ports("\n".join(code for kind, code in blocks if kind == "python"))

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -98,3 +99,11 @@ TestWeather.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+class LongWeather(Weather):
+    """The same for longer."""
+
+
+TestLongWeather = pytest.mark.slow(LongWeather.TestCase)
+TestLongWeather.settings = settings(TestWeather.settings, max_examples=150, stateful_step_count=60)
