@@ -22,7 +22,7 @@ from .handler import STOP_CHAIN, HandlerType, KnowledgeHandler, StopChain
 from .knowledge_object import KnowledgeObject, KnowledgeSource
 
 if TYPE_CHECKING:
-    from .interface import ProcessorInterface
+    from .view import Processor
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ Outcome = KnowledgeObject | StopChain | None
 
 
 @KnowledgeHandler.create(HandlerType.RID)
-def basic_rid_handler(processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
+def basic_rid_handler(processor: Processor, kobj: KnowledgeObject) -> Outcome:
     """Let nobody else speak about this node; a FORGET is one for the cache too."""
     if kobj.rid == processor.identity.rid and kobj.source == KnowledgeSource.External:
         return STOP_CHAIN
@@ -41,7 +41,7 @@ def basic_rid_handler(processor: ProcessorInterface, kobj: KnowledgeObject) -> O
 
 
 @KnowledgeHandler.create(HandlerType.Manifest)
-def basic_manifest_handler(processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
+def basic_manifest_handler(processor: Processor, kobj: KnowledgeObject) -> Outcome:
     """Take what is new and what is newer, by hash and time; the label NEW or UPDATE is not read."""
     known = processor.cached_manifest(kobj.rid)
     if kobj.manifest is None:
@@ -59,7 +59,7 @@ def basic_manifest_handler(processor: ProcessorInterface, kobj: KnowledgeObject)
 
 
 @KnowledgeHandler.create(HandlerType.Bundle, rid_types=[KoiNetNode])
-def secure_profile_handler(processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
+def secure_profile_handler(processor: Processor, kobj: KnowledgeObject) -> Outcome:
     """Take node bundles only if they are profiles, and the key is the one in the RID."""
     if kobj.event_type == EventType.FORGET or kobj.source == KnowledgeSource.Internal:
         return None
@@ -78,7 +78,7 @@ def secure_profile_handler(processor: ProcessorInterface, kobj: KnowledgeObject)
 @KnowledgeHandler.create(
     HandlerType.Bundle, rid_types=[KoiNetEdge], source=KnowledgeSource.External
 )
-def edge_negotiation_handler(processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
+def edge_negotiation_handler(processor: Processor, kobj: KnowledgeObject) -> Outcome:
     """Approve subscriptions to this node that it can serve, and refuse the others."""
     if kobj.event_type == EventType.FORGET:
         return None
@@ -103,7 +103,7 @@ def edge_negotiation_handler(processor: ProcessorInterface, kobj: KnowledgeObjec
     return None
 
 
-def _refuse(processor: ProcessorInterface, kobj: KnowledgeObject, edge: EdgeProfile) -> StopChain:
+def _refuse(processor: Processor, kobj: KnowledgeObject, edge: EdgeProfile) -> StopChain:
     logger.info("refusing %s's subscription to %s", edge.target, edge.rid_types)
     processor.network.push_event_to(Event.from_rid(EventType.FORGET, kobj.rid), edge.target)
     return STOP_CHAIN
@@ -112,7 +112,7 @@ def _refuse(processor: ProcessorInterface, kobj: KnowledgeObject, edge: EdgeProf
 @KnowledgeHandler.create(
     HandlerType.Network, rid_types=[KoiNetNode], source=KnowledgeSource.External
 )
-def coordinator_contact(processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
+def coordinator_contact(processor: Processor, kobj: KnowledgeObject) -> Outcome:
     """Subscribe to a node that offers events of interest, and catch up with it."""
     profile = _node_profile(kobj)
     if kobj.normalized_event_type != EventType.FORGET and profile is not None:
@@ -120,7 +120,7 @@ def coordinator_contact(processor: ProcessorInterface, kobj: KnowledgeObject) ->
     return None
 
 
-def subscribe(processor: ProcessorInterface, node: KoiNetNode, profile: NodeProfile) -> None:
+def subscribe(processor: Processor, node: KoiNetNode, profile: NodeProfile) -> None:
     """Propose the edge that is missing, or that names other types than are of interest."""
     me = processor.identity
     wanted = types_of_interest(processor, profile)
@@ -141,7 +141,7 @@ def _same_subscription(given: set[RIDType], wanted: set[RIDType]) -> bool:
 
 
 def _propose(
-    processor: ProcessorInterface, node: KoiNetNode, rid_types: list[RIDType], kind: EdgeType
+    processor: Processor, node: KoiNetNode, rid_types: list[RIDType], kind: EdgeType
 ) -> None:
     me = processor.identity.rid
     now = processor.now()
@@ -152,14 +152,14 @@ def _propose(
     processor.handle(bundle=bundle, event_type=EventType.NEW)
 
 
-def types_of_interest(processor: ProcessorInterface, profile: NodeProfile) -> list[RIDType]:
+def types_of_interest(processor: Processor, profile: NodeProfile) -> list[RIDType]:
     """Return the types that a node offers and this one wants; None wants all, [] nothing."""
     wanted = processor.rid_types_of_interest
     return [kind for kind in profile.provides.event if wanted is None or kind in wanted]
 
 
 @KnowledgeHandler.create(HandlerType.Network)
-def basic_network_output_filter(processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
+def basic_network_output_filter(processor: Processor, kobj: KnowledgeObject) -> Outcome:
     """Tell the subscribers of what this node provides, and whoever shares an edge with it."""
     me = processor.identity
     graph = processor.network.graph
@@ -180,7 +180,7 @@ def basic_network_output_filter(processor: ProcessorInterface, kobj: KnowledgeOb
 
 
 @KnowledgeHandler.create(HandlerType.Final, rid_types=[KoiNetNode])
-def forget_node_handler(processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
+def forget_node_handler(processor: Processor, kobj: KnowledgeObject) -> Outcome:
     """Forget the edges of a node that was forgotten."""
     if kobj.normalized_event_type == EventType.FORGET and isinstance(kobj.rid, KoiNetNode):
         for edge in processor.network.graph.edges_of(kobj.rid):
@@ -191,7 +191,7 @@ def forget_node_handler(processor: ProcessorInterface, kobj: KnowledgeObject) ->
 @KnowledgeHandler.create(
     HandlerType.Network, rid_types=[KoiNetNode], source=KnowledgeSource.External
 )
-def handshake_handler(processor: ProcessorInterface, kobj: KnowledgeObject) -> Outcome:
+def handshake_handler(processor: Processor, kobj: KnowledgeObject) -> Outcome:
     """Answer a node that introduces itself, and subscribe to its nodes and edges."""
     introduces = kobj.event_type == EventType.NEW and kobj.sender in {None, kobj.rid}
     if not introduces or not isinstance(kobj.rid, KoiNetNode):
