@@ -105,5 +105,5 @@ class LongWeather(Weather):
     """The same for longer."""
 
 
-TestLongWeather = pytest.mark.slow(LongWeather.TestCase)
-TestLongWeather.settings = settings(TestWeather.settings, max_examples=150, stateful_step_count=60)
+TestLongWeather = pytest.mark.slow(pytest.mark.timeout(1800)(LongWeather.TestCase))
+TestLongWeather.settings = settings(TestWeather.settings, max_examples=60, stateful_step_count=50)
