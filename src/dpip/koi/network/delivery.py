@@ -46,6 +46,7 @@ class Delivery:
         self._active: set[KoiNetNode] = set()
         self._pausing: set[KoiNetNode] = set()
         self._again: set[KoiNetNode] = set()
+        self._introduced: set[KoiNetNode] = set()
         self._stopped = False
 
     def is_webhook(self, target: KoiNetNode) -> bool:
@@ -119,6 +120,7 @@ class Delivery:
         except UnusableAnswer as error:
             await self._take_apart(target, batch, error)
             return True
+        self._introduced.discard(target)
         self._outbox.confirm(target, batch.last)
         return True
 
@@ -139,7 +141,10 @@ class Delivery:
     async def _take_apart(self, target: KoiNetNode, batch: Batch, error: UnusableAnswer) -> None:
         if error.code == ErrorType.UnknownNode:
             await self._caller.introduce(await self._caller.peer(target, None))
-            raise UnreachablePeer(f"{target} did not know this node, introduced again") from None
+            if target in self._introduced:
+                raise UnreachablePeer(f"{target} does not know this node yet") from None
+            self._introduced.add(target)
+            return
         if self._caller.speaks_plain(await self._caller.peer(target, None), error):
             self._outbox.attempt(target, batch.last, "")
             return
