@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import IpfsError
+from ..ipns import SECOND
 from ..keys import parse_name
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 LOOK = 1.0
 """Seconds between two looks at the names."""
+SEARCH = 60.0
+"""Longest pause, in seconds, for a name that is not found: it is searched for in the network."""
 PATIENCE = 2.0
 """Seconds that `stop` waits for a look at hand, which may be a search of the network."""
 
@@ -55,19 +58,25 @@ class Follower:
         self._kubo = kubo
         self._finder = Finder(kubo)
         self._last = dict.fromkeys(names, b"")
+        self._absent = dict.fromkeys(self._last, 0)
+        self._due = dict.fromkeys(self._last, 0)
         self._kept = kept
         self._clock = clock
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
     def step(self) -> int:
-        """Look at each name once; return how many records came that were not seen before."""
+        """Look at each name that is due; return how many records came that were new.
+
+        A name that is not found is due later each time, one that is found always.
+        """
         try:
             if not self._last or not self._kubo.pubsub.names_enabled():
                 return 0
         except IpfsError:
             return 0
-        return sum(self._look(name) for name in self._last)
+        now = self._clock()
+        return sum(self._look(name) for name in self._last if self._due[name] <= now)
 
     def start(self) -> None:
         """Start the thread, if there is any name to follow."""
@@ -87,7 +96,12 @@ class Follower:
             self._wake.wait(LOOK)
 
     def _look(self, name: str) -> bool:
-        for raw in self._finder.records(name):
+        found = self._finder.records(name)
+        self._absent[name] = 0 if found else self._absent[name] + 1
+        if not found:
+            pause = min(SEARCH, LOOK * 2.0 ** min(self._absent[name], 10))
+            self._due[name] = self._clock() + int(pause * SECOND)
+        for raw in found:
             if raw == self._last[name]:
                 return False
             self._last[name] = raw
