@@ -16,6 +16,8 @@ from pathlib import Path
 from tests import peers
 
 INSTALLERS = ("pip", "uv", "poetry", "pdm")
+LOCKERS = ("uv", "poetry", "pdm")
+LOCKING = {"poetry": ("-n",), "uv": ("--no-cache",)}
 DEAD_PROXY = "http://127.0.0.1:9"
 PYPROJECT = """
 [project]
@@ -40,13 +42,31 @@ def install(installer: str, simple_url: str, folder: Path, requirement: str) -> 
     `requirement` is a bare name, which is also the module's. Whatever asks for another host
     ends at a dead proxy.
     """
+    prepare(simple_url, folder, requirement)
+    run(command(installer, simple_url, folder, requirement), simple_url, folder)
+    return imported(folder, requirement)
+
+
+def lock(installer: str, simple_url: str, folder: Path, requirement: str) -> str:
+    """Let an installer lock a requirement from one index alone; return its lock file."""
+    prepare(simple_url, folder, requirement)
+    run((peers.require(installer), "lock", *LOCKING.get(installer, ())), simple_url, folder)
+    [written] = folder.glob("*.lock")
+    return written.read_text()
+
+
+def prepare(simple_url: str, folder: Path, requirement: str) -> None:
+    """Make a project with a bare environment."""
     folder.mkdir(parents=True)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     text = PYPROJECT.format(url=simple_url, requirement=requirement, python=python)
     (folder / "pyproject.toml").write_text(text)
     venv.create(folder / ".venv", symlinks=os.name != "nt")
+
+
+def run(words: Sequence[str | Path], simple_url: str, folder: Path) -> None:
     done = subprocess.run(
-        [str(word) for word in command(installer, simple_url, folder, requirement)],
+        [str(word) for word in words],
         cwd=folder,
         env=environment(folder, simple_url),
         capture_output=True,
@@ -54,8 +74,7 @@ def install(installer: str, simple_url: str, folder: Path, requirement: str) -> 
         check=False,
         timeout=300,
     )
-    assert done.returncode == 0, f"{installer}: {done.stdout}{done.stderr}"
-    return imported(folder, requirement)
+    assert done.returncode == 0, f"{words[0]}: {done.stdout}{done.stderr}"
 
 
 def command(installer: str, url: str, folder: Path, requirement: str) -> Sequence[str | Path]:

@@ -1,6 +1,7 @@
 """A filtered mirror with its upstream cut off, and everybody who then installs from it.
 
-One story, told twice: of an index on loopback, and of the real one (`make test-outside`). A
+One story, told of an index on loopback and of the real one (`make test-outside`), and its
+beginning of one that replays real pages, with lock files. A
 mirror of flask with its dependencies, the last two versions, two Pythons; upstream gone; pip,
 uv, poetry and pdm install from the mirror's node, from a second node that knows only the
 mirror's IPNS name, and plain pip from a Kubo that got everything while the mirror was there.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from tests import peers
-from tests.app.installers import INSTALLERS, install
+from tests.app.installers import INSTALLERS, LOCKERS, install, lock
 from tests.app.nodes import dpip, node
 from tests.ipfs import kubo as scratch
 from tests.simple.fixture_index import FixtureIndex, sdist, wheel
@@ -128,6 +130,37 @@ def test_upstream_on_loopback_is_cut_off(tmp_path: Path) -> None:
         mirrored(tmp_path / "home", "--index-url", index.url)
     from_the_mirror_and_from_who_follows_it(tmp_path / "home", tmp_path)
     from_kubo_alone(tmp_path / "home", tmp_path)
+
+
+@pytest.fixture
+def recorded() -> Iterator[str]:
+    """The URL of an index that replays real pages and metadata, with wheels in name only."""
+    script = peers.bench_data("resolve") / "replay_index.py"
+    process = subprocess.Popen(
+        [sys.executable, str(script), "--port", "0"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield f"http://{process.stdout.readline().split()[2]}/simple/"
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.slow
+def test_a_recorded_upstream_is_cut_off(recorded: str, tmp_path: Path) -> None:
+    home, wanted = tmp_path / "home", "boto3"
+    rules = ["--allow", wanted, "--with-dependencies", "--latest", "1", "--no-sdists"]
+    pythons = [word for python in PYTHONS for word in ("--python", python)]
+    words = [*rules, *pythons, "--platform", "linux", "--index-url", recorded]
+    assert dpip("mirror", "init", "--home", str(home), *words).returncode == 0
+    done = dpip("mirror", "sync", "--home", str(home))
+    assert done.returncode == 0, done.stdout + done.stderr
+    with node(home, "--offline") as mirror:
+        for one in LOCKERS:
+            found = lock(one, mirror.simple, tmp_path / one, wanted)
+            assert 'name = "botocore"' in found, one
 
 
 @pytest.mark.outside

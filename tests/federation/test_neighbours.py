@@ -174,7 +174,8 @@ class Asking:
             gift = await self.neighbours.obtain(RECORD, self.place, progress, insistent=insistent)
             self.neighbours.settle(gift, progress, 0)
         finally:
-            await self.neighbours.aclose()
+            # Of this loop; the threads live on for the next question.
+            await self.neighbours._whole.aclose()
         return gift
 
     def run(self, *urls: str, insistent: bool = True) -> Gift | None:
@@ -186,11 +187,13 @@ class Asking:
 
 
 @pytest.fixture
-def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
+def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asking]:
     for module in ("leaves", "whole", "neighbours"):
         monkeypatch.setattr(f"dpip.federation.{module}.STALL", 1.0)
     assert offers.STALL == 2.0
-    return Asking(tmp_path / "place")
+    made = Asking(tmp_path / "place")
+    yield made
+    asyncio.run(made.neighbours.aclose())
 
 
 def test_a_file_comes_from_the_neighbour_that_holds_it(asking: Asking) -> None:

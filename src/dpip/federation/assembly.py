@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -50,7 +49,12 @@ class Assembly:
 
     def __init__(self, blocks: Blockstore) -> None:
         self._blocks = blocks
-        self._places = threading.Semaphore(FILES_AT_ONCE)
+        # Not the threads that everybody uses: a neighbour that stalls holds one for seconds.
+        self._threads = ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="recipes")
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def bring(self, offer: Offer, attempt: Attempt) -> bool:
         """Write the file; False where there is no recipe, or where it is not worth following.
@@ -59,22 +63,26 @@ class Assembly:
         """
         if offer.recipe is None or (attempt.most or 0) <= SMALL:
             return False
-        return await asyncio.to_thread(self._bring, offer, attempt)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._bring, offer, attempt)
 
     def _bring(self, offer: Offer, attempt: Attempt) -> bool:
-        with self._places:
-            try:
-                root = CID.parse(offer.recipe or "")
-                if not self._complete(offer.url, root, attempt):
-                    return False
-            except NotFound:
+        if attempt.progress.stopped:
+            return False
+        try:
+            root = CID.parse(offer.recipe or "")
+            if not self._complete(offer.url, root, attempt):
                 return False
-            except (IpfsError, OSError) as error:
-                raise NeighbourFailed(f"{offer.url}: {error}") from None
-            return self._make(root, attempt)
+        except NotFound:
+            return False
+        except (IpfsError, OSError) as error:
+            raise NeighbourFailed(f"{offer.url}: {error}") from None
+        return self._make(root, attempt)
 
     def _make(self, root: CID, attempt: Attempt) -> bool:
         """Put the file together; False where that cannot be done here."""
+        if attempt.progress.stopped:
+            return False
         attempt.discard()
         size, written = attempt.most or 1, 0
         try:

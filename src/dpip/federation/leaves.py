@@ -8,6 +8,7 @@ beginning that is good under that root, and the next one that offers the same ro
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, BinaryIO
 
 from dpip.federation.offers import STALL, NeighbourFailed
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dpip.mirror.hedge import Way
 
 MOST_NODES = 100_000
+FILES_AT_ONCE = 8
 
 
 class Leaves:
@@ -31,14 +33,25 @@ class Leaves:
 
     way: Way = "leaves"
 
+    def __init__(self) -> None:
+        # Not the threads that everybody uses: a neighbour that stalls holds one for seconds.
+        self._threads = ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="leaves")
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
     async def bring(self, offer: Offer, attempt: Attempt) -> bool:
         """Write the file, going on from what is there of the same root."""
         if offer.root is None:
             return False
-        return await asyncio.to_thread(_bring, offer.url, offer.root, attempt)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, _bring, offer.url, offer.root, attempt)
 
 
 def _bring(url: str, text: str, attempt: Attempt) -> bool:
+    if attempt.progress.stopped:
+        return False
     gateway = Gateway(url, timeout=STALL)
     try:
         root = CID.parse(text)

@@ -68,7 +68,9 @@ class Neighbours:
         self._standing = Standing()
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Begin nothing more, and close all connections."""
+        for means in self._means:
+            means.close()
         await self._whole.aclose()
 
     def settle(self, gift: Gift | None, progress: Progress, beside: int) -> None:

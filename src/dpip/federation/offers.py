@@ -72,3 +72,7 @@ class Means(Protocol):
         NeighbourFailed where this neighbour should be left alone.
         """
         ...
+
+    def close(self) -> None:
+        """Begin nothing more; what is under way ends by itself."""
+        ...

@@ -29,6 +29,9 @@ class WholeFiles:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
+    def close(self) -> None:
+        """Nothing goes on by itself: `aclose` ends all."""
+
     async def aclose(self) -> None:
         """Close all connections."""
         if self._session is not None:
