@@ -312,6 +312,36 @@ def test_metadata_comes_from_who_has_the_right_one(asking: Asking, record: FileR
     assert (right.gets != []) is (record is WHEEL)
 
 
+def test_neighbours_that_stall_leave_threads_to_others(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dpip.federation.leaves.STALL", 20.0)
+
+    async def story() -> None:
+        asking.urls[:] = [slow.url]
+        all_progress = [Progress() for _ in range(40)]
+        obtaining = [
+            asyncio.create_task(
+                asking.neighbours.obtain(
+                    RECORD, asking.place.with_name(f"{n}"), progress, insistent=True
+                )
+            )
+            for n, progress in enumerate(all_progress)
+        ]
+        while not any(progress.came for progress in all_progress):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(lambda: "at once") == "at once"
+        assert not any(task.done() for task in obtaining)
+        for progress in all_progress:
+            progress.stopped = True
+        slow.over.set()
+        await asyncio.gather(*obtaining)
+        await asking.neighbours.aclose()
+
+    with serving(Node(cut=1000, stalls=True, leaves=True)) as slow:
+        asyncio.run(asyncio.wait_for(story(), 60))
+
+
 def test_an_attempt_that_is_stopped_leaves_off(asking: Asking) -> None:
     async def story() -> None:
         progress = Progress()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MOST_NODES = 100_000
 FILES_AT_ONCE = 8
+ONE_LEAF = 2**20
+"""Bytes up to which a file may be one leaf: there is no middle of it to go on from."""
 
 
 class Leaves:
@@ -42,8 +44,11 @@ class Leaves:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def bring(self, offer: Offer, attempt: Attempt) -> bool:
-        """Write the file, going on from what is there of the same root."""
-        if offer.root is None:
+        """Write the file, going on from what is there of the same root.
+
+        False where no root is offered, or the file is so small that it comes sooner as it is.
+        """
+        if offer.root is None or 0 < (attempt.most or 0) <= ONE_LEAF:
             return False
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, _bring, offer.url, offer.root, attempt)
