@@ -7,71 +7,28 @@ the same signed bytes; the peer's logging is off. Run it with `make bench-koi`.
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import statistics
-import tempfile
 import time
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.koi_load import Connection, Crowd, ingest, signed_bodies
+from benchmarks.koi_load import Crowd, ingest, signed_bodies
+from benchmarks.koi_node import FILLER, PEER, TYPE, Node, fresh
 from benchmarks.report import Row, print_rows
 from tests.koi import raw
-from tests.koi.interop.child import OURS, Child, eventually
+from tests.koi.interop.child import OURS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PEER = "2.1.2"
-TYPE = "orn:test.file"
 SIZES = (1_000, 10_000, 50_000)
-FILLER = {"text": "x" * 280}
-
-
-class Node:
-    """A coordinator under load, with one stranger that it knows."""
-
-    def __init__(self, release: str, home: Path) -> None:
-        self.child = Child(release, "coordinator", home, wait=1.0)  # the peer's default
-        started = time.monotonic()
-        self.child.start()
-        assert self.child.url is not None
-        self.url, self.rid = self.child.url, self.child.rid
-        self.client = raw.Peer(name="client")
-        self.client.broadcast(self.url, self.rid, self.client.introduction())
-        self.started = time.monotonic() - started
-        eventually(lambda: self.answers(self.client), "the client is known")
-        self.connection = Connection(self.url)
-
-    def answers(self, peer: raw.Peer) -> bool:
-        payload = {"type": "fetch_rids", "rid_types": ["orn:test.none"]}
-        return peer.send(self.url, self.rid, raw.RIDS, payload).status == 200
-
-    def prepared(self, path: str, payload: raw.Json) -> bytes:
-        envelope = self.client.envelope(payload, self.rid)
-        return self.connection.request(path, raw.compact(envelope))
-
-    def holds(self, rid: str) -> bool:
-        payload = {"type": "fetch_bundles", "rids": [rid]}
-        answer = self.connection.send(self.prepared(raw.BUNDLES, payload))
-        return bool(json.loads(answer)["payload"]["bundles"])
-
-    def memory(self) -> float:
-        """Return the resident memory in MB."""
-        status = Path(f"/proc/{self.child.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-    def processor_time(self) -> float:
-        """Return the seconds that the process has spent on a processor, all threads together."""
-        threads = Path(f"/proc/{self.child.pid}/task").iterdir()
-        return sum(int((one / "schedstat").read_text().split()[0]) for one in threads) / 1e9
-
-    def stop(self) -> None:
-        self.connection.close()
-        self.child.stop()
+EVENTS = {"type": "events_payload"}
+ASK = {"type": "poll_events", "limit": 0}
+ROUNDS = 40  # of polls, signed beforehand
+QUIET = 1.5  # seconds after a start: what a node does once is no part of a rate
+IDLE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +81,6 @@ def latency(node: Node, path: str, payload: raw.Json, times: int) -> float:
         node.connection.send(request)
         taken.append((time.monotonic() - started) * 1000)
     return statistics.median(taken)
-
-
-def fill_files(home: Path, count: int) -> None:
-    """Write the cache of koi-net before it starts: one file for each bundle."""
-    directory = home / ".rid_cache"
-    directory.mkdir(parents=True)
-    for n in range(count):
-        rid = f"{TYPE}:{n}"
-        name = base64.urlsafe_b64encode(rid.encode()).decode().rstrip("=")
-        text = json.dumps(raw.bundle(rid, FILLER | {"n": n}), indent=2)
-        (directory / f"{name}.json").write_text(text)
 
 
 def listings(node: Node) -> Iterator[tuple[str, Callable[[], float]]]:
@@ -201,32 +147,36 @@ def settle(node: Node) -> None:
 
 def one_fan_out(node: Node, crowd: Crowd, kind: str) -> float:
     newcomer = raw.Peer(name="newcomer")
+    introduction = node.signed(
+        newcomer, raw.BROADCAST, EVENTS | {"events": newcomer.introduction()}
+    )
+    rounds = []
     if kind == "POLL":
         for peer in crowd.peers:
             peer.poll(node.url, node.rid)
+        rounds = [[node.signed(one, raw.POLL, ASK) for one in crowd.peers] for _ in range(ROUNDS)]
     crowd.heard.clear()
     crowd.wanted = newcomer.rid.encode()
     started = time.monotonic()
-    newcomer.broadcast(node.url, node.rid, newcomer.introduction())
+    node.connection.send(introduction)
     if kind == "POLL":
-        taken = poll_all(node, crowd.peers, newcomer.rid, started)
+        taken = poll_all(node, rounds, newcomer.rid.encode(), started)
     else:
         taken = crowd.wait(crowd.wanted, started)
     settle(node)
     return taken
 
 
-def poll_all(node: Node, peers: list[raw.Peer], rid: str, started: float) -> float:
-    """Poll round robin, over one connection, until everybody has heard."""
-    waiting = list(peers)
-    while waiting:
-        for peer in list(waiting):
-            envelope = peer.envelope({"type": "poll_events", "limit": 0}, node.rid)
-            request = node.connection.request(raw.POLL, raw.compact(envelope))
-            if rid.encode() in node.connection.send(request):
-                waiting.remove(peer)
-        assert time.monotonic() - started < 60
-    return time.monotonic() - started
+def poll_all(node: Node, rounds: list[list[bytes]], rid: bytes, started: float) -> float:
+    """Poll round robin, over one connection, until everybody has heard; all was signed before."""
+    waiting = set(range(len(rounds[0])))
+    for requests in rounds:
+        for number in sorted(waiting):
+            if rid in node.connection.send(requests[number]):
+                waiting.discard(number)
+        if not waiting:
+            return time.monotonic() - started
+    raise AssertionError(f"{len(waiting)} did not hear in {len(rounds)} rounds")
 
 
 def unsubscribe(node: Node, peers: list[raw.Peer]) -> None:
@@ -235,39 +185,30 @@ def unsubscribe(node: Node, peers: list[raw.Peer]) -> None:
         peer.broadcast(node.url, node.rid, [raw.event("FORGET", rid)])
 
 
-def fresh(release: str, prefill: int = 0) -> Node:
-    """Start a node of a release in a directory of its own, with a cache of a size."""
-    home = Path(tempfile.mkdtemp(prefix="bench-koi-"))
-    if prefill:
-        fill_files(home, prefill) if release == PEER else fill_ours(home, prefill)
-    return Node(release, home)
-
-
-def fill_ours(home: Path, count: int) -> None:
-    """Write our cache before the node starts."""
-    from dpip.koi import Bundle, Cache
-    from dpip.koi.rid import RID
-
-    cache = Cache(home / "rid_cache")
-    for n in range(count):
-        bundle = Bundle.generate(RID.from_string(f"{TYPE}:{n}"), FILLER | {"n": n})
-        cache.put(bundle, source=None, verified=True, later=n % 10_000 != 0)
-    cache.store.close()
-
-
 def bench_start(rounds: int) -> list[Row]:
-    """Process start to first answer, and resident memory when idle."""
-    taken: dict[str, list[tuple[float, float]]] = {OURS: [], PEER: []}
+    """Process start to first answer, and what an idle node takes."""
+    taken: dict[str, list[tuple[float, ...]]] = {OURS: [], PEER: []}
     for _ in range(rounds):
         for release, seen in taken.items():
             node = fresh(release)
-            seen.append((node.started, node.memory()))
+            first = node.memory()
+            time.sleep(QUIET)
+            before = node.processor_time()
+            time.sleep(IDLE)
+            spent = (node.processor_time() - before) / IDLE * 1000
+            seen.append((node.started, first, node.memory(), spent))
             node.stop()
     ours, peer = ([statistics.median(column) for column in zip(*taken[r], strict=True)]
                   for r in (OURS, PEER))  # fmt: skip
+    names = {
+        "start to first answer": "s",
+        "memory after the first answer": "MB",
+        "memory when idle": "MB",
+        "processor time when idle": "ms/s",
+    }
     return [
-        row("start to first answer", ours[0], peer[0], "s"),
-        row("memory when idle", ours[1], peer[1], "MB"),
+        row(what, mine, theirs, unit)
+        for (what, unit), mine, theirs in zip(names.items(), ours, peer, strict=True)
     ]
 
 
@@ -286,6 +227,7 @@ def bench_ingest(rounds: int) -> list[Row]:
         for _ in range(rounds):
             for release, found in seen.items():
                 node = fresh(release)
+                time.sleep(QUIET)
                 scale = 4 if release == OURS else 1
                 found.append(ingested(node, events * scale, size, connections))
                 node.stop()

@@ -12,7 +12,7 @@ import uvicorn
 
 from dpip.koi import NodeInterface
 from dpip.koi.protocol.node import NodeProfile, NodeProvides, NodeType
-from dpip.koi.server import app
+from dpip.koi.server import server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +57,13 @@ def served(application: Any) -> Iterator[int]:
 @contextmanager
 def serving(application: Any, listener: socket.socket) -> Iterator[None]:
     config = uvicorn.Config(application, log_level="warning", lifespan="on")
-    server = uvicorn.Server(config)
+    with running(uvicorn.Server(config), listener):
+        yield
+
+
+@contextmanager
+def running(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
+    """Run a server in a thread until the block ends."""
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
@@ -72,12 +78,12 @@ def serving(application: Any, listener: socket.socket) -> Iterator[None]:
 
 @contextmanager
 def full_node(home: Path, **options: Any) -> Iterator[NodeInterface]:
-    """Return a full node that is started and served until the block ends."""
+    """Return a full node that is started and served, the short way, until the block ends."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/koi-net"
     node = make(home, base_url=url, use_kobj_processor_thread=True, **options)
-    with serving(app(node), listener):
+    with running(server(node), listener):
         yield node
     node.store.close()
 

@@ -11,7 +11,7 @@ import pytest
 from tests.koi import raw
 from tests.koi.nodes import make
 
-from dpip.koi.intake import SMALL_GROUP, Intake
+from dpip.koi.intake import SMALL_BODY, Intake
 from dpip.koi.responder import Broadcast, Reply, Responder
 
 if TYPE_CHECKING:
@@ -54,15 +54,23 @@ def queued(responder: Any) -> int:
     return int(responder._node.inbox.size)
 
 
-def test_bodies_of_one_turn_are_one_group_on_the_loop(responder: Any) -> None:
+def test_small_bodies_are_accepted_on_the_loop(responder: Any) -> None:
     statuses = asyncio.run(submitted(responder, *(body(f"orn:test.a:{n}") for n in range(5))))
     assert statuses == [200] * 5
-    assert responder.groups == [(threading.get_ident(), 5)]
+    assert responder.groups == [(threading.get_ident(), 1)] * 5
     assert queued(responder) == 5
 
 
+def test_what_comes_behind_a_long_body_keeps_its_place(responder: Any) -> None:
+    bodies = body("orn:test.a:1", SMALL_BODY), body("orn:test.a:2"), body("orn:test.a:3")
+    assert asyncio.run(submitted(responder, *bodies)) == [200] * 3
+    assert threading.get_ident() not in {thread for thread, _ in responder.groups}
+    taken = [responder._node.inbox.take() for _ in bodies]
+    assert [item.kobj.rid.reference for item in taken] == ["1", "2", "3"]
+
+
 def test_a_long_body_goes_to_the_thread(responder: Any) -> None:
-    assert asyncio.run(submitted(responder, body("orn:test.a:1", SMALL_GROUP))) == [200]
+    assert asyncio.run(submitted(responder, body("orn:test.a:1", SMALL_BODY))) == [200]
     ((thread, count),) = responder.groups
     assert thread != threading.get_ident()
     assert count == 1

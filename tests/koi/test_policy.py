@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from dpip.koi import RID, EventType, KnowledgeObject, KnowledgeSource, Manifest
 from dpip.koi.cache import Record

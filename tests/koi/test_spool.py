@@ -104,3 +104,34 @@ def test_a_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UnreadableState):
         Spool(tmp_path / "j")
     assert (tmp_path / "j").read_bytes().startswith(b"something else")
+
+
+def test_one_process_writes(tmp_path: Path) -> None:
+    first, second = Spool(tmp_path / "j"), Spool(tmp_path / "j")
+    first.append(b"mine")
+    with pytest.raises(UnreadableState, match="another process"):
+        second.append(b"not mine")  # it began before there was a file
+    third = Spool(tmp_path / "j")
+    with pytest.raises(UnreadableState, match="another process"):
+        third.append(b"not mine")
+    assert contents(first) == contents(third) == [b"mine"]
+    first.append(b"mine too")
+    first.close()
+    with pytest.raises(UnreadableState, match="has written"):
+        third.append(b"not mine")
+    fourth = Spool(tmp_path / "j")
+    fourth.append(b"mine now")
+    assert contents(fourth) == [b"mine", b"mine too", b"mine now"]
+    for spool in (third, fourth):
+        spool.close()
+
+
+def test_a_closed_spool_takes_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "j")
+    spool.append(b"kept")
+    spool.close()
+    with pytest.raises(UnreadableState, match="closed"):
+        spool.append(b"late")
+    again = Spool(tmp_path / "j")
+    assert contents(again) == [b"kept"]
+    again.close()

@@ -6,7 +6,6 @@ be of any length. `BundleCache` is what a node asks of any other cache.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -22,6 +21,7 @@ from .store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from .rid import RIDType
 
@@ -55,8 +55,7 @@ class BundleCache(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A bundle's row without its contents. `source`: None is this node, '' unknown."""
 
     manifest: Manifest
@@ -184,9 +183,19 @@ SET verified=excluded.verified, manifest=excluded.manifest, contents=excluded.co
 
 
 def _row(bundle: Bundle, source: str | None, verified: bool) -> tuple[Any, ...]:
-    rid = bundle.manifest.rid
-    manifest = numberless_form(bundle.manifest)
-    return str(rid), type(rid).text, source, verified, manifest, wire_form(bundle.contents)
+    manifest = bundle.manifest
+    rid = str(manifest.rid)
+    written = numberless_form(_Manifest(rid, manifest.timestamp, manifest.sha256_hash))
+    kind = type(manifest.rid).text
+    return rid, kind, source, verified, written, wire_form(bundle.contents)
+
+
+class _Manifest(msgspec.Struct, gc=False):
+    """A manifest whose RID is text already."""
+
+    rid: str
+    timestamp: datetime
+    sha256_hash: str
 
 
 def _bundle(manifest: bytes, contents: bytes) -> Bundle:

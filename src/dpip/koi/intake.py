@@ -1,10 +1,9 @@
 """Between the event loop and the queue.
 
-What arrives in one turn of the loop is one group. A small group is verified and written to the
-spool right there, which takes less time than waking a thread and being woken by it. A large
-one goes to a thread, and so does every one where accepting waits for the disk; while that one
-works on a group, the next one gathers. So the loop waits neither for the database nor for a
-long body.
+A small body is verified and written to the spool right on the loop, which takes less time than
+waking a thread and being woken by it. A large one goes to a thread, and so does every one where
+accepting waits for the disk; while that thread works on a group, the next one gathers. So the
+loop waits neither for the database nor for a long body, and order is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 64
 MOST_WAITING = 1000
-SMALL_GROUP = 64 << 10  # bytes: up to here the loop is held for less than a millisecond or so
+SMALL_BODY = 64 << 10  # bytes: up to here the loop is held for less than a millisecond or so
 FAILED = Reply(500, b'{"detail":"the request could not be processed"}')
 BUSY = Reply(503, b'{"detail":"too much waits already"}', {"retry-after": "1"})
 
@@ -32,7 +31,6 @@ class Intake:
 
     def __init__(self, responder: Responder) -> None:
         self._responder = responder
-        self._gathered: list[Waiting] = []
         self._waiting: deque[Waiting] = deque()
         self._at_work = 0
         self._ready = threading.Semaphore(0)
@@ -40,31 +38,30 @@ class Intake:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
 
+    def at_once(self, broadcast: Broadcast) -> Reply | None:
+        """Accept a small broadcast and return the answer, or None if that has to wait."""
+        large = len(broadcast.body) > SMALL_BODY
+        if large or self._at_work or self._responder.waits_for_disk:
+            return None
+        return self._replies([broadcast])[0]
+
     async def submit(self, broadcast: Broadcast) -> Reply:
         """Return the answer to a broadcast, once it is durable."""
-        if len(self._waiting) + len(self._gathered) >= MOST_WAITING:
+        reply = self.at_once(broadcast)
+        if reply is not None:
+            return reply
+        if self._at_work >= MOST_WAITING:
             return BUSY
         loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Reply] = loop.create_future()
-        self._gathered.append((broadcast, future))
-        if len(self._gathered) == 1:
-            loop.call_soon(self._pass_on)
-        return await future
-
-    def _pass_on(self) -> None:
-        """Answer what this turn of the loop brought, or leave it to the thread."""
-        group, self._gathered = self._gathered, []
-        small = sum(len(one.body) for one, _ in group) <= SMALL_GROUP
-        if small and not self._at_work and not self._responder.waits_for_disk:
-            _resolve([future for _, future in group], self._replies(group))
-            return
-        self._at_work += len(group)
         if self._thread is None:
             self._stopping = False
             self._thread = threading.Thread(target=self._work, name="koi-intake", daemon=True)
             self._thread.start()
-        self._waiting.extend(group)
+        self._at_work += 1
+        self._waiting.append((broadcast, future))
         self._ready.release()
+        return await future
 
     def close(self) -> None:
         """Answer what waits, then end the thread."""
@@ -84,7 +81,7 @@ class Intake:
                 return
 
     def _answer(self, group: list[Waiting]) -> None:
-        replies = self._replies(group)
+        replies = self._replies([broadcast for broadcast, _ in group])
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._answered, [future for _, future in group], replies)
@@ -93,9 +90,9 @@ class Intake:
         self._at_work -= len(futures)
         _resolve(futures, replies)
 
-    def _replies(self, group: list[Waiting]) -> list[Reply]:
+    def _replies(self, group: list[Broadcast]) -> list[Reply]:
         try:
-            return self._responder.broadcast([broadcast for broadcast, _ in group])
+            return self._responder.broadcast(group)
         except Exception:  # the last net: loop and thread must outlive any message
             logger.exception("broadcasts could not be accepted")
             return [FAILED] * len(group)

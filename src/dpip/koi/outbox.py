@@ -91,9 +91,12 @@ class Outbox:
         with self._store.change() as connection:
             self._confirm(connection, str(target), last)
 
-    def _confirm(self, connection: sqlite3.Connection, target: str, last: int) -> None:
+    def _confirm(
+        self, connection: sqlite3.Connection, target: str, last: int, handed: int = 0
+    ) -> None:
         connection.execute("DELETE FROM outbox WHERE target=? AND seq<=?", (target, last))
-        connection.execute("UPDATE lane SET handed=0, token='' WHERE target=?", (target,))
+        values = (handed, target)
+        connection.execute("UPDATE lane SET handed=?, token='' WHERE target=?", values)
 
     def hand_out(self, target: RID, limit: int = 0, *, received: int | None = None) -> Batch | None:
         """Return what a poll gets, at most `limit` events (0: all that fit one answer).
@@ -101,19 +104,22 @@ class Outbox:
         The poll confirms what was handed out before; a client that says how far it has
         `received` confirms exactly that.
         """
-        name = str(target)
-        with self._store.change() as connection:
+        most = min(limit, MOST_PER_LANE) if limit > 0 else MOST_PER_LANE
+        with self._store.lock:
             handed, _ = self._lane(target)
-            self._confirm(connection, name, handed if received is None else received)
-            rows = connection.execute(
-                "SELECT seq, event FROM outbox WHERE target=? ORDER BY seq LIMIT ?",
-                (name, min(limit, MOST_PER_LANE) if limit > 0 else MOST_PER_LANE),
-            ).fetchall()
-            if not rows:
-                return None
-            last = rows[-1][0]
-            connection.execute("UPDATE lane SET handed=? WHERE target=?", (last, name))
-        return Batch(rows[0][0], last, [event for _, event in rows])
+            confirmed = handed if received is None else received
+            rows = self._waiting(target, confirmed, most)
+            if confirmed or rows:  # most polls find nothing, and write nothing
+                with self._store.change() as connection:
+                    self._confirm(connection, str(target), confirmed, rows[-1][0] if rows else 0)
+        return Batch(rows[0][0], rows[-1][0], [event for _, event in rows]) if rows else None
+
+    def _waiting(self, target: RID, after: int, limit: int) -> list[tuple[int, bytes]]:
+        found: list[tuple[int, bytes]] = self._store.rows(
+            "SELECT seq, event FROM outbox WHERE target=? AND seq>? ORDER BY seq LIMIT ?",
+            (str(target), after, limit),
+        )
+        return found
 
     def drop(self, target: RID) -> None:
         """Forget everything queued for a target that is no more."""

@@ -14,7 +14,7 @@ nothing but emptiness and the shape of the type is an error.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .errors import InvalidRid
 
@@ -142,7 +142,11 @@ class RID(metaclass=RIDType):
         return f"<{type(self).__name__} RID {str(self)!r}>"
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, RID) and str(self) == str(other))
+        try:
+            same: bool = self._string == cast("Any", other)._string
+        except AttributeError:
+            return isinstance(other, RID) and str(self) == str(other)
+        return same
 
     def __lt__(self, other: RID) -> bool:
         return str(self) < str(other)

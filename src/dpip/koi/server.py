@@ -13,12 +13,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .intake import Intake
+from .lane import Lane, reader
 from .network.caller import NODE_PATH, RECEIVED_HEADER, SEQUENCE_HEADER
 from .protocol.consts import BROADCAST_EVENTS_PATH, PREFIX
 from .responder import REQUESTS, Broadcast, Reply, Responder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+
+    import uvicorn
 
     from .node import NodeInterface
 
@@ -31,6 +34,8 @@ T = TypeVar("T")
 LARGEST_BODY = 16 << 20
 MOST_AT_ONCE = 256
 BODY_SECONDS = 30.0
+
+_ENDPOINTS = (BROADCAST_EVENTS_PATH, *REQUESTS)
 
 NOT_FOUND = Reply(404, b'{"detail":"Not Found"}')
 WRONG_METHOD = Reply(405, b'{"detail":"Method Not Allowed"}', {"allow": "POST"})
@@ -51,6 +56,7 @@ class App:
         self._intake = Intake(self._responder)
         self._readers: ThreadPoolExecutor | None = None
         self._running = 0
+        self.read_head = reader({f"{prefix}{path}".encode(): path for path in _ENDPOINTS})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3)."""
@@ -117,20 +123,29 @@ class App:
             return None
         if len(body) > LARGEST_BODY:
             return TOO_LARGE
+        sequence, received = _header(scope, SEQUENCE_HEADER), _header(scope, RECEIVED_HEADER)
+        return await self.answer(path, body, sequence=sequence, received=received)
+
+    def answer_at_once(self, path: str, broadcast: Broadcast) -> Reply | None:
+        """Accept a broadcast without waiting, or return None if that cannot be."""
+        return self._intake.at_once(broadcast) if path == BROADCAST_EVENTS_PATH else None
+
+    async def answer(self, path: str, body: bytes, *, sequence: str, received: str) -> Reply:
+        """Answer a request to one of the five endpoints."""
         if self._running >= MOST_AT_ONCE:
             return BUSY
         self._running += 1
         try:
-            return await self._work(path, scope, body)
+            if path == BROADCAST_EVENTS_PATH:
+                return await self._intake.submit(Broadcast(body, sequence))
+            headers = {RECEIVED_HEADER: received} if received else {}
+            return await self._off_loop(self._responder.answer, path, body, headers)
         finally:
             self._running -= 1
 
-    async def _work(self, path: str, scope: Scope, body: bytes) -> Reply:
-        if path == BROADCAST_EVENTS_PATH:
-            return await self._intake.submit(Broadcast(body, _header(scope, SEQUENCE_HEADER)))
-        received = _header(scope, RECEIVED_HEADER)
-        headers = {RECEIVED_HEADER: received} if received else {}
-        return await self._off_loop(self._responder.answer, path, body, headers)
+    async def next_piece(self, pieces: Iterator[bytes]) -> bytes:
+        """Return the next piece of a long answer, b"" at its end."""
+        return await self._off_loop(_next, pieces)
 
     async def _off_loop(self, function: Callable[..., T], *args: Any) -> T:
         if self._readers is None:
@@ -150,7 +165,7 @@ class App:
             await send({"type": "http.response.body", "body": reply.body})
             return
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        while piece := await self._off_loop(_next, reply.body):
+        while piece := await self.next_piece(reply.body):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
@@ -179,14 +194,35 @@ async def running(node: NodeInterface) -> AsyncIterator[App]:
         await loop.run_in_executor(None, node.stop)
 
 
-def serve(node: NodeInterface, *, host: str = "127.0.0.1", port: int = 8000) -> None:
-    """Run a full node until it is interrupted; needs uvicorn."""
+def server(
+    node: NodeInterface, *, host: str = "127.0.0.1", port: int = 8000, **options: Any
+) -> uvicorn.Server:
+    """Return a server for a full node, ready to `run`; needs uvicorn, and takes its options.
+
+    It is uvicorn, with the short way of `lane` in front.
+    """
     import uvicorn
 
-    config = uvicorn.Config(
-        app(node), host=host, port=port, log_level="warning", access_log=False, lifespan="on"
-    )
-    uvicorn.Server(config).run()
+    application = App(node)
+    given: dict[str, Any] = {"log_level": "warning", "access_log": False, "lifespan": "on"}
+    config = uvicorn.Config(application, host=host, port=port, **{**given, **options})
+    config.load()
+    theirs: Any = config.http_protocol_class
+
+    def connect(*, server_state: Any, **parts: Any) -> Lane:
+        def hand_on() -> asyncio.Protocol:
+            made: asyncio.Protocol = theirs(server_state=server_state, **parts)
+            return made
+
+        return Lane(application, hand_on, server_state)
+
+    config.http_protocol_class = connect  # type: ignore[assignment]
+    return uvicorn.Server(config)
+
+
+def serve(node: NodeInterface, *, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Run a full node until it is interrupted; needs uvicorn."""
+    server(node, host=host, port=port).run()
 
 
 async def _read(receive: Receive) -> bytes | None:

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from tests.koi.interop.console import options, serve
 
 from dpip.koi import (
@@ -27,7 +26,7 @@ from dpip.koi import (
 from dpip.koi.processor.knowledge_object import KnowledgeObject
 from dpip.koi.protocol.edge import EdgeProfile, EdgeStatus, EdgeType
 from dpip.koi.protocol.node import NodeProfile, NodeProvides, NodeType
-from dpip.koi.server import app
+from dpip.koi.server import server as server_of
 
 ASK = options()
 
@@ -133,8 +132,7 @@ def main() -> None:
         node.start()
         threading.Thread(target=poll_for_ever, daemon=True).start()
     else:
-        config = uvicorn.Config(app(node), port=ASK["port"], log_level="warning")
-        server = uvicorn.Server(config)
+        server = server_of(node, port=ASK["port"])
         thread = threading.Thread(target=server.run)
         thread.start()
         while not server.started:

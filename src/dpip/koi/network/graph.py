@@ -42,6 +42,7 @@ class NetworkGraph:
         self._edges: dict[KoiNetEdge, EdgeProfile] = {}
         self._pairs: Edges = {}
         self.dg = DirectedGraph(self._nodes, self._pairs)
+        self._keyed = _Keyed(self._nodes)
 
     def generate(self) -> None:
         """Build the graph anew from the cache."""
@@ -141,7 +142,7 @@ class NetworkGraph:
     @property
     def keyed(self) -> Container[KoiNetNode]:
         """The nodes that sign: those with a key in their profile, or in their RID."""
-        return _Keyed(self._nodes)
+        return self._keyed
 
     def node_at(self, url: str) -> KoiNetNode | None:
         """Return the node that claims a base URL."""

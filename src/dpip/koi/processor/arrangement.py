@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from .default_handlers import STANDARD_HANDLERS
-from .handler import HandlerType
+from .handler import HandlerType, KnowledgeHandler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..rid import RIDType
-    from .handler import KnowledgeHandler
+    from .handler import HandlerFunction
 
 MOST_TYPES = 10_000
 _STANDARD = frozenset(id(handler) for handler in STANDARD_HANDLERS)
 
 
-def is_standard(handler: KnowledgeHandler) -> bool:
-    """Say whether a handler is one of this library's own."""
-    return id(handler) in _STANDARD
+class Seeing(msgspec.Struct, frozen=True):
+    """A handler in its chain: `always` if it has no filter but the type, `ours` if it is one."""
+
+    handler: KnowledgeHandler
+    func: HandlerFunction
+    always: bool
+    ours: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Chains:
+class Chains(msgspec.Struct, frozen=True):
     """The handlers that see RIDs of one type, by phase; `late`: those of others, late ones."""
 
-    phases: dict[HandlerType, list[KnowledgeHandler]]
+    phases: dict[HandlerType, list[Seeing]]
     late: list[KnowledgeHandler]
 
 
@@ -56,11 +60,16 @@ class Arrangement:
     def _arranged(self, kind: RIDType) -> Chains:
         phases = {
             phase: [
-                handler
+                _seeing(handler)
                 for handler in self._taken
                 if handler.handler_type is phase and handler.wants_type(kind)
             ]
             for phase in HandlerType
         }
         after = phases[HandlerType.Network] + phases[HandlerType.Final]
-        return Chains(phases, [handler for handler in after if not is_standard(handler)])
+        return Chains(phases, [one.handler for one in after if not one.ours])
+
+
+def _seeing(handler: KnowledgeHandler) -> Seeing:
+    always = handler.source is None and handler.event_types is None
+    return Seeing(handler, handler.func, always, id(handler) in _STANDARD)

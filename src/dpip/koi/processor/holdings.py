@@ -78,6 +78,7 @@ class Batched:
         self._tombstones = tombstones
         self._upcoming = upcoming
         self._known: dict[RID, Known] = {}
+        self._last: tuple[RID | None, Known] = (None, (None, {}))
         self._changes = -1
         self._unwritten: list[tuple[Bundle, str | None, bool]] = []
         self._uncommitted: list[tuple[Bundle, str | None, bool]] = []
@@ -94,14 +95,21 @@ class Batched:
 
     def _about(self, rid: RID) -> Known:
         if self._changes != self._cache.changes:
-            self._known.clear()
+            self._forget()
+        elif rid is self._last[0]:  # an object is asked about several times
+            return self._last[1]
         found = self._known.get(rid)
         if found is None:
             self.flush()
             self._changes = self._cache.changes
             self._known = self._tombstones.with_records([rid, *self._upcoming(AHEAD - 1)])
             found = self._known[rid]
+        self._last = rid, found
         return found
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._last = None, (None, {})
 
     def put(self, bundle: Bundle, *, source: str | None, verified: bool) -> None:
         """Keep a bundle."""
@@ -110,6 +118,7 @@ class Batched:
         if known is not None:
             first = source if known[0] is None else known[0].source
             self._known[rid] = (Record(bundle.manifest, first, verified), known[1])
+            self._last = None, (None, {})
         self._unwritten.append((bundle, source, verified))
         if len(self._unwritten) >= AHEAD:
             self.flush()
@@ -117,13 +126,13 @@ class Batched:
     def delete(self, bundle: Bundle) -> None:
         """Drop a bundle, and remember that it was forgotten."""
         self.flush()
-        self._known.clear()
+        self._forget()
         self._cache.delete(bundle.rid, later=True)
         self._tombstones.bury(bundle.rid, bundle.manifest.timestamp, later=True)
 
     def bury(self, rid: RID, stamp: datetime, *, sender: str) -> None:
         """Remember a FORGET of something that is not held."""
-        self._known.clear()
+        self._forget()
         self._tombstones.bury(rid, stamp, sender=sender, later=True)
 
     def flush(self) -> None:

@@ -131,10 +131,17 @@ class Inbox:
             accepted = Accepted(self._last + 1, len(kobjs), body, skipped, sequence)
             end = self._spool.append(accepted.written())
             self._last = accepted.last
-            fits = self._fits()
-            for number, kobj in enumerate(kobjs, accepted.first):
-                last = number == accepted.last
-                self._note(Item(number, kobj, spooled=True, end=end if last else 0), fits=fits)
+            self.size += len(kobjs)
+            self._of_sender[kobjs[0].sender] += len(kobjs)
+            if not self._fits():
+                self._behind += len(kobjs)
+                return
+            items = [
+                Item(number, kobj, False, True) for number, kobj in enumerate(kobjs, accepted.first)
+            ]
+            items[-1].end = end
+            self._ready.extend(items)
+            self._resident, self._unread = accepted.last, end
 
     def accept_token(self, token: bytes) -> bool:
         """Note a signature that must not count twice; say whether it is new."""

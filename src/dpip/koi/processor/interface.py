@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +21,14 @@ from ..errors import InvalidContents
 from ..protocol.event import ReceivedEvent
 from ..rid import RID, KoiNetNode, RIDType
 from ..seen import Seen
-from .arrangement import Arrangement, is_standard
+from .arrangement import Arrangement
 from .effects import Effects
 from .handler import HandlerType, KnowledgeHandler, StopChain
 from .inbox import Inbox
+from .job import Job
 from .knowledge_object import KnowledgeEventType, KnowledgeObject, KnowledgeSource
 from .kobj_queue import KnowledgeQueue
-from .pipeline import Broadcast, Effect, Fetch, Run, Store, run
+from .pipeline import Broadcast, Effect, Fetch, Store, run
 from .policy import SourcePolicy
 from .rows import Item
 
@@ -47,19 +47,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_BYTES = 16 << 30
-COMMIT_EVERY = 64
-GATHER_SECONDS = 0.002  # an idle worker lets a burst begin: one wake-up, one commit
+COMMIT_EVERY = 256
+GATHER_SECONDS = 0.002  # an idle worker lets a burst come together: one wake-up, one commit
+ENOUGH = 64  # objects
+MOST_GATHERING = 8  # times, as long as more comes
 FAILURE_SECONDS = 0.5
-
-
-@dataclass(slots=True)
-class _Job:
-    """One object on its way: `mine` is set once a handler that is not ours has seen it."""
-
-    item: Item
-    sender: KoiNetNode | None
-    run: Run
-    mine: bool = False
 
 
 class ProcessorInterface:
@@ -107,7 +99,7 @@ class ProcessorInterface:
             self.worker_thread = self._worker()
         self._changed = threading.Condition()
         self._turn = threading.RLock()
-        self._returned: deque[tuple[_Job, Any]] = deque()
+        self._returned: deque[tuple[Job, Any]] = deque()
         self._aside: dict[RID, deque[Item]] = {}
         self._busy_thread: int | None = None
         self._uncommitted = 0
@@ -264,7 +256,17 @@ class ProcessorInterface:
                     if not self._returned and not self._inbox.waiting and not self._stopping:
                         self._changed.notify_all()
                         self._changed.wait(1.0)
-                time.sleep(GATHER_SECONDS)
+                self._gather()
+
+    def _gather(self) -> None:
+        """Wait a moment, and on while more comes: the effects of many cost little more."""
+        before = 0
+        for _ in range(MOST_GATHERING):
+            time.sleep(GATHER_SECONDS)
+            size = self._inbox.size
+            if size <= before + 1 or size >= ENOUGH or self._stopping:
+                return
+            before = size
 
     def _wait_for_returned(self) -> bool:
         """Wait for what other nodes were asked for; say whether there is work to do."""
@@ -283,35 +285,37 @@ class ProcessorInterface:
         item = self._inbox.take()
         if item is None:
             return False
-        if item.kobj.rid in self._aside:
+        if self._aside and item.kobj.rid in self._aside:
             self._aside[item.kobj.rid].append(item)
         else:
             self._drive(self._job(item), None)
         return True
 
-    def _job(self, item: Item) -> _Job:
-        job = _Job(item, item.kobj.sender, iter(()))  # type: ignore[arg-type]
+    def _job(self, item: Item) -> Job:
         self._arrangement.renew(self.handlers)
-
+        chains = self._arrangement.chains(type(item.kobj.rid))
+        job = Job(item, item.kobj.sender, chains)
         chain = partial(self._chain, job)
         job.run = run(item.kobj, chain, self._effects.admits, stored=item.stored)
         return job
 
     def _chain(
-        self, job: _Job, phase: HandlerType, kobj: KnowledgeObject
+        self, job: Job, phase: HandlerType, kobj: KnowledgeObject
     ) -> KnowledgeObject | StopChain:
         if phase is HandlerType.Bundle and kobj.source == KnowledgeSource.External:
             manifest = kobj.manifest
             kobj.verified = manifest is not None and matches(kobj.contents, manifest.sha256_hash)
-        for handler in self._arrangement.chains(type(kobj.rid)).phases[phase]:
-            if not handler.wants_event(kobj):
+        for seeing in job.chains.phases[phase]:
+            if not seeing.always and not seeing.handler.wants_event(kobj):
                 continue
             given = kobj
-            if not is_standard(handler):
+            if not seeing.ours:
                 job.mine = True
                 self._effects.settle()
                 given = kobj.model_copy()  # what it changes and does not return is not passed on
-            result = handler.func(self, given)
+            result = seeing.func(self, given)
+            if result is None:
+                continue
             if isinstance(result, StopChain):
                 return result
             if isinstance(result, KnowledgeObject):
@@ -324,11 +328,13 @@ class ProcessorInterface:
         """Run the handlers of one phase on an object, outside of the pipeline."""
         return self._chain(self._job(Item(0, kobj)), handler_type, kobj)
 
-    def _drive(self, job: _Job, value: Any) -> None:
+    def _drive(self, job: Job, value: Any) -> None:
         effect = self._advance(job, value)
         if isinstance(effect, Fetch):
             self._aside.setdefault(job.item.kobj.rid, deque())
             self.network.runner.spawn(self._obtain(job, effect))
+            return
+        if not self._aside:
             return
         waiting = self._aside.pop(job.item.kobj.rid, deque())
         while waiting and job.item.kobj.rid not in self._aside:
@@ -336,7 +342,7 @@ class ProcessorInterface:
         if waiting:
             self._aside[job.item.kobj.rid].extend(waiting)
 
-    async def _obtain(self, job: _Job, effect: Fetch) -> None:
+    async def _obtain(self, job: Job, effect: Fetch) -> None:
         value = None
         try:
             value = await self._effects.fetch(effect)
@@ -344,25 +350,24 @@ class ProcessorInterface:
             self._returned.append((job, value))
             self.wake()
 
-    def _advance(self, job: _Job, value: Any) -> Effect | None:
+    def _advance(self, job: Job, value: Any) -> Effect | None:
         """Run until another node has to be asked, which is returned, or to the end."""
         before, self._busy_thread = self._busy_thread, threading.get_ident()
         try:
             effect = job.run.send(value)
             while True:
-                match effect:
-                    case Fetch(origin="network"):
-                        return effect
-                    case Fetch():
-                        value = self._effects.read(effect)
-                    case Store(kobj):
-                        late = self._arrangement.chains(type(kobj.rid)).late
-                        others = any(handler.wants_event(kobj) for handler in late)
-                        self._effects.store(kobj, job.item, resumable=others)
-                        value = None
-                    case Broadcast():
-                        self._effects.broadcast(effect, job.item.kobj)
-                        value = None
+                if isinstance(effect, Store):
+                    late = job.chains.late
+                    others = bool(late) and any(one.wants_event(effect.kobj) for one in late)
+                    self._effects.store(effect.kobj, job.item, resumable=others)
+                    value = None
+                elif isinstance(effect, Broadcast):
+                    self._effects.broadcast(effect, job.item.kobj)
+                    value = None
+                elif effect.origin == "network":
+                    return effect
+                else:
+                    value = self._effects.read(effect)
                 effect = job.run.send(value)
         except StopIteration:
             pass
@@ -374,7 +379,7 @@ class ProcessorInterface:
         self._finish(job)
         return None
 
-    def _finish(self, job: _Job) -> None:
+    def _finish(self, job: Job) -> None:
         self._effects.finish(job.item, sender=job.sender)
         self._uncommitted += 1
         if job.mine or self._uncommitted >= COMMIT_EVERY:

@@ -15,8 +15,9 @@ done: that is how a restarted node goes on with what it was doing.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from ..protocol.event import Event, EventType
 from ..rid import RID, KoiNetNode
@@ -27,8 +28,7 @@ Chain = Callable[[HandlerType, KnowledgeObject], "KnowledgeObject | StopChain"]
 Gate = Callable[[KnowledgeObject], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(msgspec.Struct, frozen=True, gc=False):
     """Obtain what is missing: from the cache, or from another node."""
 
     what: Literal["manifest", "bundle"]
@@ -37,15 +37,13 @@ class Fetch:
     sender: KoiNetNode | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(msgspec.Struct, frozen=True, gc=False):
     """Write the object's bundle to the cache, or delete it (FORGET)."""
 
     kobj: KnowledgeObject
 
 
-@dataclass(frozen=True, slots=True)
-class Broadcast:
+class Broadcast(msgspec.Struct, frozen=True, gc=False):
     """Send the normalised event to the targets."""
 
     event: Event
@@ -69,8 +67,8 @@ def run(kobj: KnowledgeObject, chain: Chain, gate: Gate, *, stored: bool = False
     current = chain(HandlerType.Network, current)
     if isinstance(current, StopChain):
         return
-    event = current.normalized_event
-    if event is not None and current.network_targets:
+    event = current.normalized_event if current.network_targets else None
+    if event is not None:
         yield Broadcast(event, frozenset(current.network_targets))
     chain(HandlerType.Final, current)
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import msgspec
+
 from ..cache import Record
 from ..protocol.edge import EdgeProfile
 from ..protocol.event import EventType
@@ -27,8 +29,7 @@ ANONYMOUS = ""
 """The recorded source of what came unsigned."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """What is known here when a policy decides.
 
     `forgotten` is the time up to which manifests of the RID stay forgotten, `edge` the

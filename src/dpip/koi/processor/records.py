@@ -73,9 +73,21 @@ def knowledge(events: Iterable[Event], sender: KoiNetNode | None) -> list[Knowle
     """Return events from outside as objects for the pipeline."""
     found = []
     for event in events:
-        kobj = KnowledgeObject.from_event(event, KnowledgeSource.External)
-        kobj.sender = sender
-        found.append(kobj)
+        manifest, contents = event.manifest, event.contents
+        if manifest is None or (manifest.rid is not event.rid and manifest.rid != event.rid):
+            manifest = contents = None  # a manifest that speaks of another RID is not taken
+        found.append(
+            KnowledgeObject(
+                event.rid,
+                manifest,
+                contents,
+                event.event_type,
+                KnowledgeSource.External,
+                None,
+                set(),
+                sender,
+            )
+        )
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,8 +14,7 @@ from ..rid import RID, KoiNetNode
 from .knowledge_object import KnowledgeObject, KnowledgeSource
 
 
-@dataclass(slots=True)
-class Item:
+class Item(msgspec.Struct, eq=False, gc=False):
     """A queued object, its number, and whether its cache action is done already.
 
     `spooled`: it is in the spool and in no row. `end`: the offset behind its record, if it
