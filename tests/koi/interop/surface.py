@@ -71,7 +71,7 @@ def parameters(function: Any) -> list[list[Any]]:
     """Return names, defaults (as text; None: there is none) and whether by keyword only."""
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, NameError):  # the last: a struct of names for type checkers
         return []
     return [
         [
