@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.app.nodes import dpip
 from tests.simple.attesting import Maker
-from tests.simple.fixture_index import FixtureIndex, wheel
+from tests.simple.fixture_index import Archive, FixtureIndex, wheel
 
 from dpip.app import verifying
 from dpip.app.verify_journal import NAME, Batch, Journal
+from dpip.mirror.archives import Archives
+from dpip.mirror.catalog import ArchiveRecord, Catalog
 from dpip.mirror.differences import Difference
+from dpip.mirror.private import Private
 from dpip.mirror.store import opened
+from dpip.simple.distribution import Distribution
+from dpip.simple.upload import Upload
 
 PROJECTS = 60
 
@@ -130,6 +136,39 @@ def test_archives_that_were_taken_apart_are_hashed_and_not_put_back(tmp_path: Pa
         assert "cannot be made again" in str(found["problems"])
         [difference] = found["differences"]
         assert (difference["kind"], difference["index"]) == ("missing", archive.sha256)
+
+
+def test_archives_that_no_page_lists_are_extra(tmp_path: Path) -> None:
+    with FixtureIndex() as index:
+        mirrored(tmp_path, index, 1)
+        index.projects["demo-000"].clear()
+        index.add("demo-000", wheel("demo-000", "2.0"))
+        index.switches.serial = 2000
+        assert dpip("mirror", "sync", "--home", str(tmp_path)).returncode == 0
+        assert verify(tmp_path)[0] == 0, "what upstream deleted has a tombstone"
+        stray, uploaded = wheel("stray", "1.0"), wheel("ours", "1.0")
+        put(tmp_path, stray)
+        with closing(Private(tmp_path / "private.sqlite3")) as private:
+            put(tmp_path, uploaded)
+            about = Distribution(uploaded.filename, "ours", "1.0", True, b"", None)
+            upload = Upload(about, tmp_path, len(uploaded.content), uploaded.sha256, "me")
+            private.add(upload, "2026-01-01T00:00:00Z")
+        code, found = verify(tmp_path)
+    [difference] = found["differences"]
+    assert (code, difference["kind"], difference["filename"]) == (1, "extra", stray.filename)
+    assert difference["store"] == stray.sha256
+
+
+def put(home: Path, archive: Archive) -> None:
+    """Store an archive behind the catalog's pages."""
+    archives = Archives(home / "archives")
+    part = archives.part(archive.sha256)
+    part.write_bytes(archive.content)
+    archives.keep(part, archive.sha256, archive.filename)
+    with closing(Catalog(home / "catalog.sqlite3")) as catalog:
+        size = len(archive.content)
+        record = ArchiveRecord(archive.sha256, archive.filename, size, None, "upstream", 0.0)
+        catalog.put_archive(record).result()
 
 
 def test_what_could_not_be_compared_is_told_apart(tmp_path: Path) -> None:

@@ -98,10 +98,12 @@ def test_a_node_whose_upstream_is_cut_off_asks_its_peers_and_remembers_what_they
                 health = json.loads(fetch(f"{b.url}/healthz"))
                 metrics = fetch(f"{b.url}/metrics").decode()
                 said = dpip("node", "status", "--json", "--home", str(tmp_path / "b"))
+                text = dpip("node", "status", "--home", str(tmp_path / "b")).stdout
     assert health["bytes_from_peers"] == len(archive.content)
     assert health["bytes_from_peers_since_start"] == 0
     assert f"dpip_peer_bytes {float(len(archive.content))}" in metrics
     assert json.loads(said.stdout)["bytes_from_peers"] == len(archive.content)
+    assert f"from peers: 1 files of {len(archive.content):,} bytes, for which" in text
 
 
 def test_the_next_release_costs_what_has_changed(tmp_path: Path) -> None:

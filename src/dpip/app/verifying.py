@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +18,12 @@ from dpip.mirror.archives import Archives
 from dpip.mirror.catalog import Catalog
 from dpip.mirror.differences import differences
 from dpip.mirror.judging import Judging, sidecars
+from dpip.mirror.private import Private
 from dpip.mirror.reapply import stored_project
 from dpip.mirror.selected import Selected
 from dpip.mirror.store import ARCHIVES, opened
 from dpip.mirror.totals import totals
+from dpip.mirror.unlisted import unlisted
 from dpip.mirror.verify import hash_of, hash_of_rebuilt
 from dpip.mirror.worklist import Worklist
 from dpip.settings import MIRROR_NAME
@@ -87,6 +90,7 @@ async def verify(
                 journal.end()
             report = _begun(journal, catalog)
             await work.all(_stored(catalog, report.last), report, journal, progress)
+            report.differences += unlisted(catalog, _private(settings.home))
             journal.end()
             return report
     finally:
@@ -105,6 +109,11 @@ def trusted_root(path: str) -> Roots | None:
         return roots.read(Path(path).expanduser().read_bytes())
     except (OSError, Malformed) as error:
         raise UsageError(f"trusted_root: {path}: {error}") from None
+
+
+def _private(home: Path) -> set[str]:
+    with closing(Private(home / "private.sqlite3")) as packages:
+        return packages.hashes()
 
 
 def _begun(journal: Journal, catalog: Catalog) -> Report:

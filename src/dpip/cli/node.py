@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dpip import settings
 
@@ -100,8 +100,24 @@ def _status(config: settings.Settings, as_json: bool) -> int:
     node = background.running(config.home)
     health = background.health(node.url)
     facts = {"url": node.url, "pid": node.pid, "home": str(config.home), **health}
-    _say(facts, "\n".join(f"{key}: {value}" for key, value in facts.items()), as_json=as_json)
+    _say(facts, "\n".join(_described(facts)), as_json=as_json)
     return 0
+
+
+def _described(facts: dict[str, Any]) -> list[str]:
+    """Return the facts for people: what peers gave in three lines, the rest one by one."""
+    counts = {key: value for key, value in facts.items() if key.startswith(("files_", "bytes_"))}
+    lines = [f"{key}: {value}" for key, value in facts.items() if key not in counts]
+    for what, kind, moved in (
+        ("from peers", "peers", "bytes_moved_for_them"),
+        ("of these by recipe", "recipes", "bytes_moved_for_recipes"),
+    ):
+        files, size = counts.get(f"files_from_{kind}", 0), counts.get(f"bytes_from_{kind}", 0)
+        came = f"{counts.get(moved, 0):,} bytes came over"
+        lines.append(f"{what}: {files:,} files of {size:,} bytes, for which {came}")
+    saved, wasted = counts.get("bytes_saved", 0), counts.get("bytes_wasted", 0)
+    lines.append(f"saved: {saved:,} bytes; came for nothing: {wasted:,} bytes")
+    return lines
 
 
 def _as_words(flags: dict[str, object]) -> list[str]:

@@ -23,7 +23,8 @@ class Difference:
     """One file about which two of the three disagree; hashes are SHA-256, None: not there.
 
     `missing` is listed (here or upstream) and not stored or not listed here, `extra` is listed
-    here and not upstream any more, `yanked` was yanked (or its yank taken back) since.
+    here and not upstream any more, or stored and never listed, `yanked` was yanked (or its yank
+    taken back) since.
     """
 
     kind: Kind
