@@ -172,6 +172,21 @@ def test_the_full_node_with_fastapi(home: Path) -> None:
 
 
 @DEPRECATED
+def test_the_routes_take_bodies_of_no_declared_type(home: Path) -> None:
+    """Clients of 1.0 send no Content-Type, and FastAPI then leaves the reading to the model."""
+    names = run(FULL_NODE)
+    with served(names["app"]) as port:
+        assert post(port, "/rids/fetch", {"rid_types": ["orn:a.b"]}, None) == {"rids": []}
+        assert post(port, "/events/broadcast", {"events": []}, None) is None
+        assert post(port, "/events/poll", {"rid": "orn:koi-net.node:a+b"}, None) == {"events": []}
+        missing = post(port, "/bundles/fetch", {"rids": ["orn:a.b:c"]}, None)
+        assert missing == {"bundles": [], "not_found": ["orn:a.b:c"], "deferred": []}
+        with pytest.raises(AssertionError, match="Value error"):
+            post(port, "/bundles/fetch", {"rids": 1}, None)
+    names["node"].store.close()
+
+
+@DEPRECATED
 def test_fastapi_describes_our_models(home: Path) -> None:
     names = run(FULL_NODE)
     document = names["app"].openapi()

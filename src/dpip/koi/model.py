@@ -66,7 +66,13 @@ class WireModel:
         from pydantic_core import core_schema
 
         def read(value: Any) -> Any:
-            return value if isinstance(value, cls) else convert(value, cls)
+            # FastAPI hands over the raw body where the sender, as in protocol 1.0, does not
+            # say that it is JSON.
+            return (
+                cls.model_validate_json(value)
+                if isinstance(value, bytes)
+                else cls.model_validate(value)
+            )
 
         return core_schema.no_info_plain_validator_function(
             read, serialization=core_schema.plain_serializer_function_ser_schema(to_plain)
