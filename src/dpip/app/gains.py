@@ -14,7 +14,7 @@ from dpip.federation.whole import WholeFiles
 from dpip.mirror.worklist import Worklist
 
 if TYPE_CHECKING:
-    from dpip.federation.neighbours import Directory
+    from dpip.federation.directory import GraphDirectory
     from dpip.ipfs.blockstore import Blockstore
     from dpip.mirror.catalog import Catalog
 
@@ -24,13 +24,13 @@ NOTED_EVERY = 3.0
 
 
 def neighbours(
-    directory: Directory, blocks: Blockstore, savings: Savings, *, offline: bool
+    directory: GraphDirectory, blocks: Blockstore, savings: Savings, *, offline: bool
 ) -> Neighbours:
     """Return neighbours as a source: by recipe, by leaves, whole."""
     return Neighbours(
         directory,
         means=(Assembly(blocks), Leaves()),
-        whole=WholeFiles(),
+        whole=WholeFiles(directory),
         savings=savings,
         clock=time.monotonic,
         insistent=offline,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dpip.federation.rids import IpnsName, PypiFile
 from dpip.koi import KoiError
+from dpip.koi.errors import ForbiddenAddress
 from dpip.koi.network.address import AddressPolicy
 from dpip.koi.protocol.consts import PREFIX
 from dpip.koi.protocol.node import NodeType
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dpip.koi import RID, Cache, NodeInterface
+    from dpip.koi.network.address import Address
     from dpip.mirror.catalog import FileRecord
 
 
@@ -45,11 +47,7 @@ class GraphDirectory:
         node = self._node()
         if node is None:
             return []
-        addresses = AddressPolicy.for_node(
-            node.identity.profile.base_url,
-            allowed=self._networks,
-            named=() if node.network.contact is None else (node.network.contact.url,),
-        )
+        addresses = self._addresses(node)
         teller = None if rid is None else _teller(node, rid)
         found: list[tuple[bool, float, str]] = []
         for peer, profile in node.graph.profiles():
@@ -60,6 +58,20 @@ class GraphDirectory:
                 rank = (str(peer) != teller, self._order.random())
                 found.append((*rank, url.removesuffix(PREFIX)))
         return [url for _, _, url in sorted(found)]
+
+    def check_address(self, address: Address, host: str, port: int) -> None:
+        """Raise ForbiddenAddress for what this node does not call, whatever name leads there."""
+        node = self._node()
+        if node is None:
+            raise ForbiddenAddress(f"{host}: this node is no part of a network")
+        self._addresses(node).check_address(address, host, port)
+
+    def _addresses(self, node: NodeInterface) -> AddressPolicy:
+        return AddressPolicy.for_node(
+            node.identity.profile.base_url,
+            allowed=self._networks,
+            named=() if node.network.contact is None else (node.network.contact.url,),
+        )
 
 
 def _teller(node: NodeInterface, rid: RID) -> str | None:

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from dpip.federation.holdings import ONLY_STORED, RECIPE, ROOT
 from dpip.federation.offers import STALL, NeighbourFailed, Offer
+from dpip.koi import KoiError
+from dpip.koi.network.transport import CheckedResolver
 
 if TYPE_CHECKING:
     import aiohttp
 
     from dpip.federation.offers import Attempt
+    from dpip.koi.network.transport import Addresses
     from dpip.mirror.catalog import FileRecord
     from dpip.mirror.hedge import Way
 
 PIECE = 2**18
 LARGEST_METADATA = 16 * 2**20
 _HEADERS = {"Cache-Control": ONLY_STORED, "Accept-Encoding": "identity", "User-Agent": "dpip"}
+_ASK: Any = {"headers": _HEADERS, "allow_redirects": False}
 
 
 class WholeFiles:
-    """Neighbours' `/files/<sha256>/<filename>`; the connections are kept until `aclose`."""
+    """Neighbours' `/files/<sha256>/<filename>`; the connections are kept until `aclose`.
+
+    `addresses` are the rules about what is called: a neighbour gives its own address, and that
+    may be a name that leads into this node's own network. No redirect is followed either.
+    """
 
     way: Way = "whole"
 
-    def __init__(self) -> None:
+    def __init__(self, addresses: Addresses | None = None) -> None:
+        self._addresses = addresses
         self._session: aiohttp.ClientSession | None = None
 
     def close(self) -> None:
@@ -43,11 +52,11 @@ class WholeFiles:
         import aiohttp
 
         try:
-            async with self._client().head(_address(url, record), headers=_HEADERS) as response:
+            async with self._client().head(_address(url, record), **_ASK) as response:
                 if response.status != 200:
                     return None
                 return Offer(url, response.headers.get(RECIPE), response.headers.get(ROOT))
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, KoiError, OSError, ValueError) as error:
             raise NeighbourFailed(f"{url}: {error or type(error).__name__}") from None
 
     async def metadata(self, url: str, record: FileRecord) -> bytes | None:
@@ -59,7 +68,7 @@ class WholeFiles:
 
         address = f"{_address(url, record)}.metadata"
         try:
-            async with self._client().get(address, headers=_HEADERS) as response:
+            async with self._client().get(address, **_ASK) as response:
                 if response.status != 200 or (response.content_length or 0) > LARGEST_METADATA:
                     return None
                 body = bytearray()
@@ -68,7 +77,7 @@ class WholeFiles:
                     if len(body) > LARGEST_METADATA:
                         return None
                 return bytes(body)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, KoiError, OSError, ValueError) as error:
             raise NeighbourFailed(f"{url}: {error or type(error).__name__}") from None
 
     async def bring(self, offer: Offer, attempt: Attempt) -> bool:
@@ -78,11 +87,11 @@ class WholeFiles:
         attempt.discard()
         address = _address(offer.url, attempt.record)
         try:
-            async with self._client().get(address, headers=_HEADERS) as response:
+            async with self._client().get(address, **_ASK) as response:
                 if response.status != 200:
                     return False
                 await _write(response, attempt)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, KoiError, OSError, ValueError) as error:
             raise NeighbourFailed(f"{offer.url}: {error or type(error).__name__}") from None
         return True
 
@@ -90,7 +99,9 @@ class WholeFiles:
         import aiohttp
 
         if self._session is None:
+            resolver: Any = self._addresses and CheckedResolver(self._addresses)
             self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(resolver=resolver),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=STALL, sock_read=STALL),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..errors import ForbiddenAddress, UnreachablePeer, UnusableAnswer
-from .address import AddressPolicy, literal
+from .address import Address, AddressPolicy, literal
 
 DEFAULT_TIMEOUT = 10.0
 LookUp = Callable[[str, int], Awaitable[list[str]]]
@@ -95,7 +95,7 @@ class HttpTransport:
         if self._session is None:
             import aiohttp
 
-            resolver: Any = _Resolver(self.policy, self._look_up)
+            resolver: Any = CheckedResolver(self.policy, self._look_up)
             connector = aiohttp.TCPConnector(
                 limit=0, limit_per_host=16, keepalive_timeout=60, resolver=resolver
             )
@@ -111,14 +111,26 @@ class HttpTransport:
             await session.close()
 
 
-class _Resolver:
-    """Looks names up and refuses what the policy refuses, at the moment of connecting."""
+class Addresses(Protocol):
+    """Rules about which addresses are called."""
 
-    def __init__(self, policy: AddressPolicy, look_up: LookUp) -> None:
+    def check_address(self, address: Address, host: str, port: int) -> None:
+        """Raise ForbiddenAddress if `host` resolved to an address that is not called."""
+        ...
+
+
+class CheckedResolver:
+    """Looks names up and refuses what the rules refuse, at the moment of connecting.
+
+    For aiohttp's connectors, also of programs around a node that call its peers.
+    """
+
+    def __init__(self, policy: Addresses, look_up: LookUp | None = None) -> None:
         self._policy = policy
-        self._look_up = look_up
+        self._look_up = look_up or system_look_up
 
     async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
+        """Return the addresses of a host, all of them allowed; raise ForbiddenAddress."""
         del family  # by this name the client gives it; every family is looked up
         found = []
         for text in await self._look_up(host, port):
@@ -139,7 +151,7 @@ class _Resolver:
         return found
 
     async def close(self) -> None:
-        return None
+        """Nothing is open."""
 
 
 async def system_look_up(host: str, port: int) -> list[str]:
