@@ -116,3 +116,16 @@ def test_nested_changes_commit_once_at_the_outermost(tmp_path: Path) -> None:
     again = Store(tmp_path / "x.sqlite3")
     assert len(again.rows("SELECT * FROM meta")) == 2
     again.close()
+
+
+def test_others_are_shown_what_a_crash_cannot_undo(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    one = bundle("orn:test.a:1")
+    cache.put(one, source=None, verified=True, later=True)
+    assert cache.list_rids() == [one.rid]
+    assert list(cache.scan("rid", durable=True)) == []
+    assert list(cache.pick("rid", [one.rid])) == [(one.rid, None)]
+    cache.store.commit()
+    assert list(cache.scan("rid", durable=True)) == [(str(one.rid),)]
+    assert list(cache.pick("rid", [one.rid])) == [(one.rid, (str(one.rid),))]
+    cache.store.close()

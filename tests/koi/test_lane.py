@@ -178,6 +178,7 @@ def test_a_long_answer_comes_in_pieces(node: NodeInterface) -> None:
     kind = "orn:test.many"
     bundles = [Bundle.generate(RID.from_string(f"{kind}:{n:05}"), {}) for n in range(3000)]
     cache.put_many([(bundle, None, True) for bundle in bundles])
+    cache.store.commit()
     with connect(node) as client:
         client.sendall(request(raw.MANIFESTS, {"rid_types": [kind]}) + broadcast("afterlong"))
         (status, body), after = answers(client, 2)
@@ -209,6 +210,7 @@ def test_a_client_that_reads_nothing_is_cut_off(
     long = {"text": "x" * 400_000}
     bundles = [Bundle.generate(RID.from_string(f"orn:test.long:{n}"), long) for n in range(40)]
     cache.put_many([(bundle, None, True) for bundle in bundles])
+    cache.store.commit()
     ask = request(raw.BUNDLES, {"rids": [str(bundle.rid) for bundle in bundles]})
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -146,23 +146,33 @@ class Cache:
         return [RID.from_string(rid) for rid, introducer in found if introducer == str(source)]
 
     def scan(
-        self, columns: str, rid_types: Sequence[RIDType] | None = None, *, page: int = PAGE
+        self,
+        columns: str,
+        rid_types: Sequence[RIDType] | None = None,
+        *,
+        page: int = PAGE,
+        durable: bool = False,
     ) -> Iterator[Any]:
-        """Yield rows by type and RID, a page at a time: flat memory, no lock in between."""
+        """Yield rows by type and RID, a page at a time: flat memory, no lock in between.
+
+        `durable`: only what a crash cannot undo, for the eyes of others.
+        """
+        read = self.store.look if durable else self.store.rows
         for kind in [None] if rid_types is None else sorted({str(kind) for kind in rid_types}):
             clause, first = ("rid>?", ("",)) if kind is None else ("type=? AND rid>?", (kind, ""))
             query = f"SELECT {columns}, rid FROM bundle WHERE {clause} ORDER BY rid LIMIT {page}"
-            rows = self.store.rows(query, first)
+            rows = read(query, first)
             while rows:
                 for row in rows:
                     yield row[:-1]
-                rows = self.store.rows(query, (*first[:-1], rows[-1][-1]))
+                rows = read(query, (*first[:-1], rows[-1][-1]))
 
     def pick(self, columns: str, rids: Iterable[RID]) -> Iterator[tuple[RID, Any]]:
-        """Yield each RID with its row, or with None."""
+        """Yield each RID with its row as far as it is durable, or with None."""
         query = f"SELECT {columns} FROM bundle WHERE rid=?"
         for rid in rids:
-            yield rid, self.store.row(query, (str(rid),))
+            rows = self.store.look(query, (str(rid),))
+            yield rid, rows[0] if rows else None
 
 
 def store_of(cache: BundleCache, file_path: Path | str, *, sync: bool = False) -> Store:

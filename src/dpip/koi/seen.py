@@ -48,7 +48,7 @@ class Seen:
             return False
         if token in self._tokens or token in self._written[0]:
             return True
-        return self._store.look("SELECT 1 FROM seen WHERE token=?", (token,)) is not None
+        return bool(self._store.look("SELECT 1 FROM seen WHERE token=?", (token,)))
 
     def note(self, token: bytes) -> bool:
         """Note a signature; say whether it is new."""
@@ -66,8 +66,8 @@ class Seen:
     def mark(self, source: str) -> int:
         """Return the sequence number up to which a sender's lane was accepted."""
         noted = max(self._marks.get(source, 0), self._written[1].get(source, 0))
-        row = self._store.look("SELECT seq FROM mark WHERE source=?", (source,))
-        return noted if row is None else max(noted, int(row[0]))
+        rows = self._store.look("SELECT seq FROM mark WHERE source=?", (source,))
+        return max(noted, int(rows[0][0])) if rows else noted
 
     def advance(self, source: str, seq: int) -> None:
         """Note how far a sender's lane was accepted."""

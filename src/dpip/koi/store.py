@@ -184,16 +184,16 @@ class Store:
             except sqlite3.Error as error:
                 raise UnreadableState(f"{self.path}: {error}") from None
 
-    def look(self, statement: str, values: Sequence[Any] = ()) -> Any:
-        """Return the first row of a query, or None, without waiting for who holds the lock.
+    def look(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return all rows of a query as far as they are durable, without waiting for a change.
 
-        Sees what is committed only: a connection of its own.
+        A connection of its own: what it shows is there after a crash too.
         """
         with self._looking:
             try:
                 if self._reader is None:
                     self._reader = self._connect()
-                return self._reader.execute(statement, values).fetchone()
+                return self._reader.execute(statement, values).fetchall()
             except sqlite3.Error as error:
                 raise UnreadableState(f"{self.path}: {error}") from None
 

@@ -1,7 +1,8 @@
 """Answers to state queries, from the cache: as models, and as streams of JSON.
 
 Bundles whose contents do not have the hash in their manifest are kept for this node's own
-use and passed on to nobody. What an `Audience` hides from whoever asks does not exist for it.
+use and passed on to nobody; what a crash could still undo is not told. What an `Audience` hides
+from whoever asks does not exist for it.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class _Answers:
     def rids(self, req: FetchRids) -> Iterator[str]:
         """Yield the RIDs of some types."""
         if isinstance(self._cache, Cache):
-            rows = self._cache.scan("rid, verified", req.rid_types or None)
+            rows = self._cache.scan("rid, verified", req.rid_types or None, durable=True)
             yield from (rid for rid, verified in self._shown(rows) if verified)
         else:
             held = self._cache.list_rids(req.rid_types or None)
@@ -128,7 +129,8 @@ class _Answers:
         if req.rids:
             yield from self.picked(req.rids, missing, "manifest")
         elif isinstance(self._cache, Cache):
-            rows = self._cache.scan("rid, manifest, verified", req.rid_types or None)
+            columns = "rid, manifest, verified"
+            rows = self._cache.scan(columns, req.rid_types or None, durable=True)
             yield from (blob for _, blob, verified in self._shown(rows) if verified)
         else:
             held = self._cache.list_rids(req.rid_types or None)
