@@ -35,6 +35,7 @@ class Seen:
         self._fill(store.rows(_FILL, (b"", FILLED_AT_ONCE)))
         self._tokens: set[bytes] = set()
         self._marks: dict[str, int] = {}
+        self._undone = store.undone
         self._written: tuple[set[bytes], dict[str, int]] = (set(), {})
 
     @property
@@ -75,12 +76,19 @@ class Seen:
             self._marks[source] = max(seq, self.mark(source))
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Write down what is noted, as part of a transaction; `settled` tells of its commit."""
+        """Write down what is noted, as part of a transaction; `settled` tells of its commit.
+
+        What was written since the last one is written again only if it was undone.
+        """
         with self._lock:
-            tokens, marks = self._written
-            self._written = (tokens | self._tokens, marks | self._marks)
+            tokens, marks = self._tokens, self._marks
+            if self._undone != self._store.undone:
+                self._undone = self._store.undone
+                tokens, marks = self._written[0] | tokens, self._written[1] | marks
+            self._written = (self._written[0] | tokens, self._written[1] | marks)
             self._tokens, self._marks = set(), {}
-        tokens, marks = self._written
+        if not tokens and not marks:
+            return
         now = int(time.time())
         rows = [(token, now) for token in tokens]
         connection.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", rows)

@@ -73,7 +73,7 @@ class Inbox:
         self._taken: dict[int, Item] = {}
         self._of_sender: Counter[KoiNetNode | None] = Counter()
         self._done: list[tuple[int]] = []
-        self._recorded, self._deleted = "", 0
+        self._recorded, self._deleted, self._undone = "", 0, store.undone
         self._place = self._read_place()
         self._behind = 0  # objects that are not in memory: numbers after `_resident`
         self._resident = self._unread = 0
@@ -298,7 +298,10 @@ class Inbox:
     @property
     def changed(self) -> bool:
         """Whether a `checkpoint` would record anything."""
-        return bool(self._done or self._seen.waiting or self._recorded != str(self._place))
+        undone = self._undone != self._store.undone
+        return bool(
+            undone or self._done or self._seen.waiting or self._recorded != str(self._place)
+        )
 
     def checkpoint(self, connection: sqlite3.Connection) -> None:
         """Record what is processed, as part of a transaction; `settled` tells of its commit.
@@ -319,8 +322,9 @@ class Inbox:
             connection.execute("INSERT OR REPLACE INTO inbox VALUES (?, ?)", row)
             item.spooled = False
         connection.executemany("DELETE FROM inbox WHERE id=?", done)
-        connection.execute(_PLACE, (place,))
-        self._recorded, self._deleted = place, len(done)
+        if place != self._recorded or self._undone != self._store.undone:
+            connection.execute(_PLACE, (place,))
+        self._recorded, self._deleted, self._undone = place, len(done), self._store.undone
 
     def settled(self) -> None:
         """The transaction of the last `checkpoint` is durable: drop a spool that is done."""
