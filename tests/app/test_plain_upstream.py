@@ -15,6 +15,7 @@ from dpip.mirror.catalog import Catalog
 from dpip.mirror.coverage import Coverage
 from dpip.mirror.sync import Limits, Round
 from dpip.mirror.tombstones import of_project
+from dpip.simple import json_codec
 
 OLD, NEW = wheel("plain", "1.0", requires=["other"]), wheel("plain", "2.0")
 SOURCE, OTHER = sdist("plain", "2.0"), wheel("other", "1.0")
@@ -64,6 +65,12 @@ def test_a_sync_of_it_is_complete_and_later_ones_take_what_changed(
         found = archives.find(archive.sha256, archive.filename)
         assert found is not None
         assert found.path.read_bytes() == archive.content
+    page = catalog.page("plain")
+    assert page is not None
+    told = {file.filename: file for file in json_codec.decode_project(page.json).files}
+    for archive in (NEW, SOURCE):
+        file = told[archive.filename]
+        assert (file.size, file.sha256) == (len(archive.content), archive.sha256)
     assert [stone.filename for stone in of_project(catalog, "plain")] == [OLD.filename]
     assert catalog.page("other") is None
     catalog.close()

@@ -43,11 +43,15 @@ def to_records(project: Project) -> list[FileRecord]:
 
 
 def _with_learned(file: File, catalog: Catalog) -> File:
-    if file.sha256 is not None:
+    sha256, size = file.sha256, file.size
+    if sha256 is None:
+        known = catalog.file(file_key(file), file.filename)
+        if known is None or known.sha256 is None:
+            return file
+        sha256, size = known.sha256, size or known.size
+    if size is None:
+        stored = catalog.archive(sha256)
+        size = stored.size if stored is not None else None
+    if (sha256, size) == (file.sha256, file.size):
         return file
-    known = catalog.file(file_key(file), file.filename)
-    if known is None or known.sha256 is None:
-        return file
-    return dataclasses.replace(
-        file, hashes={**file.hashes, "sha256": known.sha256}, size=file.size or known.size
-    )
+    return dataclasses.replace(file, hashes={**file.hashes, "sha256": sha256}, size=size)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dpip.errors import DpipError
+from dpip.mirror import reapply
 from dpip.mirror.catalog import PageRecord
 from dpip.mirror.coverage import coverage
 from dpip.mirror.follow import Answer, Pauses, believes_absence, judge
@@ -24,7 +25,7 @@ from dpip.mirror.tombstones import QUARANTINED
 from dpip.simple.render import render
 from dpip.simple.repository import ProjectNotFound, UpstreamInvalid
 from dpip.simple.routing import DEFAULT_SOURCE
-from dpip.simple.upstream import Validators
+from dpip.simple.upstream import Fetched, Validators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from dpip.mirror.scope import Scope
     from dpip.mirror.source import PageSource
     from dpip.mirror.worklist import Worklist
-    from dpip.simple.upstream import Fetched
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,8 @@ class Sync:
         self._limits = limits or Limits()
         self._progress = progress
         self._files = asyncio.Semaphore(self._limits.workers)
+        self._arrived: set[str] = set()
+        """Projects of which files came in that their pages may not tell all of."""
         self._plan = Plan(
             upstream=upstream,
             changelog=changelog,
@@ -186,6 +188,7 @@ class Sync:
             problem = error.message
         now = self._now()
         if not problem:
+            await self._tell_what_files_told(one.name)
             self.round.done += 1
             await asyncio.wrap_future(self._worklist.done(one.name, now))
             return
@@ -240,6 +243,17 @@ class Sync:
         problems = [problem for problem in outcomes if problem]
         return problems[0] if problems else ""
 
+    async def _tell_what_files_told(self, name: str) -> None:
+        """Render a page again that upstream gave without sizes or hashes: the files have them."""
+        if name not in self._arrived:
+            return
+        self._arrived.discard(name)
+        record, page = self._catalog.record(name), reapply.stored_project(self._catalog, name)
+        if record is None or page is None or all(f.size and f.sha256 for f in page.files):
+            return
+        same = Fetched(page, Validators(record.etag, record.last_modified))
+        await record_page(self._catalog, render, name, same, source=DEFAULT_SOURCE, now=self._now())
+
     async def _file(self, file: FileRecord) -> str:
         if file.sha256 is not None and is_stored(self._catalog, self._archives, file):
             return ""
@@ -250,6 +264,7 @@ class Sync:
                 if error.side == "ours":
                     raise
                 return f"{file.filename}: {error.message}"
+        self._arrived.add(file.project)
         self.round.files += 1
         self.round.bytes += whole.size
         self._progress(self.round)
