@@ -21,6 +21,7 @@ class FakeChangelog:
     origin: str = "http://index.invalid/pypi"
     events: list[Event] = field(default_factory=list)
     down: bool = False
+    tells_packages: bool = False
     breaks_after: int | None = None
     asked: list[int] = field(default_factory=list)
 
@@ -28,6 +29,11 @@ class FakeChangelog:
         if self.down:
             raise UpstreamUnavailable("no XML-RPC here")
         return max((event.serial for event in self.events), default=0)
+
+    async def packages(self) -> dict[str, int]:
+        if not self.tells_packages:
+            raise UpstreamUnavailable("no such method")
+        return {event.name: event.serial for event in self.events}
 
     async def since(self, serial: int) -> AsyncIterator[Event]:
         self.asked.append(serial)
@@ -159,3 +165,20 @@ def test_with_a_closed_list_only_what_changed_is_asked_for(world: World) -> None
         "b": 1,
         "http://index.invalid/files/b-2.0-py3-none-any.whl": 1,
     }
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_serials_that_the_list_lacks_come_from_beside_it(mirror: Mirror, tells: bool) -> None:
+    world = World(mirror)
+    world.changelog.tells_packages = tells
+    for name in ("a", "b", "c"):
+        world.release(name, "1.0")
+        world.follower.change(name, last_serial=None)
+    world.sync()
+    world.release("b", "2.0")
+    world.follower.change("b", last_serial=None)
+    world.clock.time += RELIST
+    assert world.sync() == "root list"
+    assert len(world.follower.listed("b")) == 2
+    assert world.index.asked["a"] == (1 if tells else 2)
+    assert coverage(mirror.catalog).serial == world.serial

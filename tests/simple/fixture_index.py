@@ -345,6 +345,8 @@ class _Handler(BaseHTTPRequestHandler):
         params, method = xmlrpc.client.loads(asked)
         newest = max((event[4] for event in switches.changelog), default=0)
         found: Any = newest
+        if method == "list_packages_with_serial":
+            found = {event[0]: event[4] for event in switches.changelog}
         if method == "changelog_since_serial":
             after = [event for event in switches.changelog if event[4] > params[0]]
             found = after[: switches.changelog_page]

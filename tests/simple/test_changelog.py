@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
 from xmlrpc.client import dumps
 
 import pytest
 from tests.simple.fixture_index import FixtureIndex
 
 from dpip.simple import changelog
-from dpip.simple.changelog import Event, changelog_url
+from dpip.simple.changelog import Changelog, Event, changelog_url
 from dpip.simple.repository import UpstreamInvalid, UpstreamUnavailable
 from dpip.simple.upstream import Upstream
 
+T = TypeVar("T")
 EVENTS: list[tuple[Any, ...]] = [
     ("Demo.One", "1.0", 1_700_000_000, "new release", 5),
     ("not a name!", None, 1_700_000_001, "create", 6),
@@ -27,30 +28,32 @@ def index() -> Iterator[FixtureIndex]:
         yield index
 
 
-def since(index: FixtureIndex, serial: int) -> list[Event]:
-    async def main() -> list[Event]:
+def ask(index: FixtureIndex, question: Callable[[Changelog], Awaitable[T]]) -> T:
+    async def main() -> T:
         upstream = Upstream(index.url, timeout=5)
         try:
             found = upstream.changelog()
             assert found is not None
-            return [event async for event in found.since(serial)]
+            return await question(found)
         finally:
             await upstream.aclose()
 
     return asyncio.run(main())
+
+
+def since(index: FixtureIndex, serial: int) -> list[Event]:
+    async def events(changelog: Changelog) -> list[Event]:
+        return [event async for event in changelog.since(serial)]
+
+    return ask(index, events)
 
 
 def last(index: FixtureIndex) -> int:
-    async def main() -> int:
-        upstream = Upstream(index.url, timeout=5)
-        try:
-            found = upstream.changelog()
-            assert found is not None
-            return await found.last_serial()
-        finally:
-            await upstream.aclose()
+    return ask(index, lambda changelog: changelog.last_serial())
 
-    return asyncio.run(main())
+
+def packages(index: FixtureIndex) -> dict[str, int]:
+    return ask(index, lambda changelog: changelog.packages())
 
 
 def test_events_come_in_order_and_page_by_page(index: FixtureIndex) -> None:
@@ -61,6 +64,7 @@ def test_events_come_in_order_and_page_by_page(index: FixtureIndex) -> None:
     assert [event.is_removal for event in events] == [False, True]
     assert since(index, 5) == events[1:]
     assert since(index, 8) == []
+    assert packages(index) == {"demo-one": 5, "other": 8}
 
 
 @pytest.mark.parametrize(
@@ -79,8 +83,9 @@ def test_events_of_the_wrong_kind_are_invalid(index: FixtureIndex, event: Any) -
     index.switches.changelog_answer = body
     with pytest.raises(UpstreamInvalid):
         since(index, 0)
-    with pytest.raises(UpstreamInvalid):
-        last(index)
+    for question in (last, packages):
+        with pytest.raises(UpstreamInvalid):
+            question(index)
 
 
 def test_an_upstream_that_goes_round_in_circles_is_left(index: FixtureIndex) -> None:

@@ -9,6 +9,7 @@ lasts. Whatever goes wrong with a changelog, the root list says it too.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -46,6 +47,10 @@ class ChangeSource(Protocol):
 
     async def last_serial(self) -> int:
         """Return the newest serial."""
+        ...
+
+    async def packages(self) -> dict[str, int]:
+        """Return the newest serial of every project, by name."""
         ...
 
     def since(self, serial: int) -> AsyncIterator[Event]:
@@ -89,7 +94,7 @@ class Plan:
         changelog, target = await self._changelog()
         if changelog is not None and await self._follow(changelog):
             return "changelog"
-        await self._list()
+        await self._list(changelog)
         if changelog is not None and target is not None:
             await self._note_read(target, self._now(), changelog)
         return "root list" if self._scope.exact is None else "pages"
@@ -140,10 +145,14 @@ class Plan:
 
     # By the root list
 
-    async def _list(self) -> None:
+    async def _list(self, changelog: ChangeSource | None) -> None:
         listed = Sorted()
         try:
             await listed.gather(self._listed())
+            if listed.newest is None and changelog is not None:
+                # A list without serials would have every page asked for.
+                with contextlib.suppress(DpipError):
+                    listed.tell(await changelog.packages())
             if not listed.count and self._worklist.counts()["followed"]:
                 raise UpstreamInvalid("upstream's root list has nothing that this mirror keeps")
             recheck_before = self._now() - self._recheck

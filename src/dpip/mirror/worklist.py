@@ -14,7 +14,7 @@ from dpip.mirror.follow import Followed
 from dpip.simple.model import ProjectEntry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     from dpip.mirror.catalog import Catalog
@@ -146,6 +146,12 @@ class Sorted:
             if len(batch) == CHUNK:
                 self._put(batch)
         self._put(batch)
+
+    def tell(self, serials: Mapping[str, int]) -> None:
+        """Add serials that the list itself did not tell, by name."""
+        rows = ((serial, name) for name, serial in serials.items())
+        self._rows.executemany("UPDATE listed SET serial=? WHERE name=?", rows)
+        self.newest = max(serials.values(), default=None)
 
     def __iter__(self) -> Iterator[ProjectEntry]:
         with closing(self._rows.execute("SELECT name, serial FROM listed ORDER BY name")) as rows:

@@ -1,9 +1,9 @@
 """The changelog of an index, over XML-RPC: what happened since a serial.
 
-Two methods are asked, `changelog_last_serial` and `changelog_since_serial`. The second
-answers some tens of thousands of events at most, in the order of their serials, so it is
-asked again from the last one until nothing comes. An index whose pages are at `…/simple/`
-answers at `…/pypi`; whether it does is found out by asking.
+`changelog_since_serial` answers some tens of thousands of events at most, in the order of their
+serials, so it is asked again from the last one until nothing comes. `changelog_last_serial` and
+`list_packages_with_serial` say where the index and its projects are now. An index whose pages
+are at `…/simple/` answers at `…/pypi`; whether it does is found out by asking.
 """
 
 from __future__ import annotations
@@ -64,6 +64,13 @@ class Changelog:
         if not _is_serial(found):
             raise UpstreamInvalid(f"{self.origin} tells no serial")
         return int(found)
+
+    async def packages(self) -> dict[str, int]:
+        """Return the newest serial of every project, by normalized name."""
+        found = await self._call("list_packages_with_serial")
+        if not isinstance(found, dict) or not all(map(_is_serial, found.values())):
+            raise UpstreamInvalid(f"{self.origin} tells no serials of projects")
+        return {normalize(name): serial for name, serial in found.items() if is_valid_name(name)}
 
     async def since(self, serial: int) -> AsyncIterator[Event]:
         """Yield what happened after `serial`, in order."""
