@@ -98,6 +98,7 @@ def listed(archive: Archive, name: str) -> tuple[PageRecord, StoredPage, list[Fi
         (Reason.FILTERED, (), True),
         (Reason.DELETED, (), False),
         (Reason.DELETED, ("--deleted",), True),
+        (Reason.REPLACED, ("--deleted",), True),
         (Reason.QUARANTINED, ("--deleted",), False),
     ],
 )

@@ -9,7 +9,7 @@ from tests.mirror.conftest import Mirror
 from tests.mirror.follower import Follower
 
 from dpip.mirror.coverage import coverage
-from dpip.mirror.tombstones import of_project
+from dpip.mirror.tombstones import Reason, gone, of_project
 
 ONE, TWO = "a-1.0-py3-none-any.whl", "a-2.0-py3-none-any.whl"
 
@@ -119,6 +119,7 @@ def test_a_name_that_stands_for_other_bytes_is_both_with_a_reason(follower: Foll
     assert stone.detail == f"sha256 {one.sha256} is now {other.sha256}"
     catalog, archives = follower.mirror.catalog, follower.mirror.archives
     assert {file.key for file in catalog.files("a")} == {other.sha256, two.sha256}
+    assert gone(catalog, [Reason.REPLACED], follower.mirror.clock() + 1) == {one.sha256}
     for file in (one, other):
         assert file.sha256 is not None
         assert archives.find(file.sha256, ONE) is not None

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deleted",
         action="store_true",
-        help="also drop archives that upstream deleted, which lock files may still name",
+        help="also drop what upstream deleted or replaced, which lock files may still name",
     )
     parser.add_argument(
         "--grace",
@@ -92,7 +92,7 @@ def _released(
 
     if not (home / "catalog.sqlite3").exists():
         return set()
-    reasons = {Reason.FILTERED, *([Reason.DELETED] if deleted else [])}
+    reasons = {Reason.FILTERED, *([Reason.DELETED, Reason.REPLACED] if deleted else [])}
     with closing(Catalog(home / "catalog.sqlite3")) as catalog:
         hashes = gone(catalog, reasons, time.time() - grace) - room.private
     found = filter(None, map(archives.find, hashes))
