@@ -218,3 +218,18 @@ def test_heads_survive_and_are_renewed_before_they_expire(
     again = Publisher(tmp_path / "state", store, PrivateKey.from_seed(bytes(32)))
     assert again.head() == renewed
     again.close()
+
+
+def test_two_homes_with_one_key_publish_one_root_one_after_the_other(tmp_path: Path) -> None:
+    key, stores = PrivateKey.from_seed(bytes(32)), (Counting(), Counting())
+    homes = [Publisher(tmp_path / f"state{n}", store, key) for n, store in enumerate(stores)]
+    known, roots = 0, set()
+    for _ in range(2):
+        for home, store in zip(homes, stores, strict=True):
+            head = home.publish([change(store, "demo"), change(store, "other")], NOW, above=known)
+            assert head.record.sequence == known + 1
+            known = head.record.sequence
+            roots.add(head.root)
+    assert len(roots) == 1
+    for home in homes:
+        home.close()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from dpip.errors import AlreadyRunning, UsageError
 from dpip.ipfs.disk.pins import Pins
+from dpip.ipfs.errors import NotFound
 from dpip.mirror.changes import changes
 from dpip.mirror.publish import Publisher
 
@@ -101,7 +102,12 @@ def publish_changes(
         ) as publisher,
     ):
         reading = _Reading(catalog, publisher.cursor())
-        head = publisher.publish(reading.changes(archives), now, cursor=lambda: reading.cursor)
+        head = publisher.publish(
+            reading.changes(archives),
+            now,
+            cursor=lambda: reading.cursor,
+            above=_known_sequence(records, key),
+        )
         pins.replace(f"index {name}", head.root)
         pins.clear(_under_way(name))
         records.put(key.name, head.record.raw, now)
@@ -120,6 +126,14 @@ def _alone(state: Path) -> Iterator[None]:
         raise AlreadyRunning(
             f"the index {state.stem} is being published already", hint="let it end"
         ) from None
+
+
+def _known_sequence(records: RecordStore, key: PrivateKey) -> int:
+    """Return the sequence of the newest record of a key, whoever made it; 0 for none."""
+    try:
+        return records.get(key.name).sequence
+    except NotFound:
+        return 0
 
 
 def _under_way(name: str) -> str:
@@ -143,7 +157,7 @@ def renew_head(
             if head is None or head.record.value != record.value:
                 return None
             # None: an earlier renewal was killed before it put its record.
-            return publisher.renew(now) or head
+            return publisher.renew(now, above=record.sequence) or head
     except AlreadyRunning:
         # What is being published signs a head anyway.
         return None

@@ -158,29 +158,35 @@ class Publisher:
             last = rows[-1][0]
 
     def publish(
-        self, changes: Iterable[Change], now: int, *, cursor: Callable[[], str] | None = None
+        self,
+        changes: Iterable[Change],
+        now: int,
+        *,
+        cursor: Callable[[], str] | None = None,
+        above: int = 0,
     ) -> Head:
         """Write the changes and sign a head, valid from `now` (nanoseconds since 1970).
 
         Costs what the changes cost; a change to a state that is published already costs
         nothing, and without any change the head is only signed anew. `cursor` is asked after
-        every step, and its answer kept in the same transaction.
+        every step, and its answer kept in the same transaction. `above` is the highest sequence
+        that is known of: another home with the same key may have published.
         """
         self._blocks = Gathering(self._store)
         steps = iter(changes)
         while True:
             with self._transaction():
                 if not self._step(steps, cursor):
-                    return self._finish(now)
+                    return self._finish(now, above)
 
-    def renew(self, now: int) -> Head | None:
+    def renew(self, now: int, above: int = 0) -> Head | None:
         """Sign the head again if less than half of its life is left; None if not needed."""
         head = self.head()
         if head is None or not ipns.republish_due(head.record, now, LIFETIME):
             return None
         with self._transaction():
             # What a killed publication has taken in waits for the next one.
-            return self._sign(head.root, now)
+            return self._sign(head.root, now, above)
 
     def _step(self, changes: Iterator[Change], cursor: Callable[[], str] | None) -> bool:
         """Take in the next changes; say whether there may be more."""
@@ -215,16 +221,16 @@ class Publisher:
         )
         return link
 
-    def _finish(self, now: int) -> Head:
+    def _finish(self, now: int, above: int) -> Head:
         """Put what is pending into the root, and sign it."""
         (raw,) = self._row("SELECT root FROM head")
         pending = self._database.execute("SELECT 1 FROM pending LIMIT 1").fetchone()
         if raw is not None and pending is None:
-            return self._sign(CID(raw), now)
+            return self._sign(CID(raw), now, above)
         root = self._write_root(CID(raw) if raw is not None else None)
         self._database.execute("DELETE FROM pending")
         self._secure(root)
-        return self._sign(root, now)
+        return self._sign(root, now, above)
 
     def _write_root(self, before: CID | None) -> CID:
         directory = Directory(self._blocks, PROFILE)
@@ -250,8 +256,8 @@ class Publisher:
         self._blocks.flush()
         self._keep(root)
 
-    def _sign(self, root: CID, now: int) -> Head:
-        (sequence,) = self._row("SELECT sequence FROM head")
+    def _sign(self, root: CID, now: int, above: int) -> Head:
+        sequence = max(self._row("SELECT sequence FROM head")[0], above)
         record = ipns.create(
             self._key,
             f"/ipfs/{root}",
