@@ -65,6 +65,8 @@ class Settings:
     """Also speak with peers of KOI-net 1.0, which do not sign what they say."""
     private_nodes: tuple[str, ...] = ()
     """Nodes that may hear of private names: node RIDs or their key hashes, by commas."""
+    private_readers: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks whose clients may read private projects; others need a token."""
     page_max_age: float = 300.0
     """How long a cached project page is served before it is revalidated."""
     upstream_timeout: float = 30.0

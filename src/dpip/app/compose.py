@@ -9,31 +9,25 @@ import time
 from typing import TYPE_CHECKING
 
 from dpip.app import content
-from dpip.app.dispatch import Dispatcher, Lazily
+from dpip.app.dispatch import Dispatcher
 from dpip.app.gains import Gains, neighbours
 from dpip.app.index import Index
 from dpip.app.life import Node
 from dpip.app.membership import membership
-from dpip.app.pip_settings import index_url
+from dpip.app.packages import packages
 from dpip.app.status import Status
 from dpip.app.stored import open_home
 from dpip.federation.compressed import Compressed
 from dpip.federation.directory import GraphDirectory
 from dpip.federation.guarded import Guarded
-from dpip.federation.holdings import Holdings
 from dpip.federation.ledger import Ledger
 from dpip.federation.peer import Peer
 from dpip.federation.told import ToldPages
 from dpip.ipfs.gateway.server import Gateway
 from dpip.mirror.files import Files
 from dpip.mirror.ingest import Ingest
-from dpip.mirror.sources import PRIVATE
 from dpip.mirror.store import Remake
-from dpip.mirror.uploads import PrivateUploads
-from dpip.simple.integrity import IntegrityApplication
 from dpip.simple.routing import DEFAULT_SOURCE
-from dpip.simple.server import SimpleApplication
-from dpip.simple.upload import UploadServer
 
 if TYPE_CHECKING:
     from dpip.app.dispatch import Application
@@ -41,9 +35,7 @@ if TYPE_CHECKING:
     from dpip.app.stored import Stored
     from dpip.federation.neighbours import Neighbours
     from dpip.ipfs.blockstore import Blockstore
-    from dpip.mirror.repository import Pages
     from dpip.settings import Settings
-    from dpip.simple.legacy_json import LegacyJson, Packages
 
 
 def build(settings: Settings) -> Node:
@@ -85,7 +77,7 @@ def build(settings: Settings) -> Node:
     )
     mounts: dict[str, Application] = {
         "koi-net": peer,
-        **_packages(settings, stored, index, files),
+        **packages(settings, stored, index, files),
         **_content(settings, stored, kubo),
         "healthz": status.health,
         "metrics": status.metrics,
@@ -117,45 +109,6 @@ def _ingest(settings: Settings, stored: Stored, index: Index, nearby: Neighbours
     )
 
 
-def _packages(
-    settings: Settings, stored: Stored, index: Index, files: Files
-) -> dict[str, Application]:
-    """Build what package tools ask: pages, files, uploads, attestations, closures."""
-    simple = SimpleApplication(pages=index.pages, files=files)
-
-    def old() -> tuple[Packages, LegacyJson]:
-        # The forms that programs which mirror an index still ask for.
-        from dpip.simple.legacy_json import LegacyJson, Packages
-
-        return Packages(simple), LegacyJson(index.pages)
-
-    return {
-        "simple": simple,
-        "files": Holdings(
-            simple, files=files, archives=stored.contents, metadata=stored.catalog.metadata
-        ),
-        "packages": Lazily(lambda: old()[0]),
-        "pypi": Lazily(lambda: old()[1]),
-        "legacy": _uploads(settings, stored, index),
-        "integrity": IntegrityApplication(stored.private.attestations),
-        "resolve": Lazily(lambda: _closures(settings, index, files)),
-    }
-
-
-def _uploads(settings: Settings, stored: Stored, index: Index) -> Application:
-    pages: Pages = index.sources.pages[PRIVATE]
-    uploads = PrivateUploads(
-        private=stored.private,
-        archives=stored.archives,
-        catalog=stored.catalog,
-        pages=pages,
-        rerouted=index.reroute,
-    )
-    return UploadServer(
-        stored.private, uploads, stored.archives.scratch, max_file_size=settings.max_file_size
-    )
-
-
 def _content(settings: Settings, stored: Stored, kubo: KuboSide | None) -> dict[str, Application]:
     """Build what IPFS clients ask: blocks, files, names, who has what."""
     gateway = Gateway(kubo.blocks if kubo else stored.leaves, content.records(settings))
@@ -173,18 +126,3 @@ def _kubo(settings: Settings, blocks: Blockstore) -> KuboSide | None:
     from dpip.app.kubo import KuboSide, is_chosen
 
     return KuboSide(settings, blocks) if is_chosen(settings) else None
-
-
-def _closures(settings: Settings, index: Index, files: Files) -> Application:
-    """Build the closure endpoint; it builds source archives only for its own user."""
-    from dpip.resolve.closure_server import ClosureApplication
-    from dpip.resolve.node_builds import Builds
-
-    builder = None
-    if not settings.offline and settings.host in {"127.0.0.1", "::1", "localhost"}:
-        builder = Builds(
-            lambda: settings.index_url or index_url(settings.url), settings.home / "builds"
-        )
-    return ClosureApplication(
-        pages=index.pages, files=files, builder=builder, validator=index.pages.validator
-    )

@@ -82,6 +82,10 @@ class Index:
         if self.mirrored.changed():
             self.sources.pages[DEFAULT_SOURCE].forget_all()
 
+    def is_apart(self, name: str) -> bool:
+        """Say whether a normalized name is not from the default source, but private or routed."""
+        return self.sources.routes.source_of(name) != DEFAULT_SOURCE
+
     async def stop_asking(self) -> None:
         """Give up the questions that are open."""
         await self.sources.close()
