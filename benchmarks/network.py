@@ -1,6 +1,6 @@
 """Nodes beside each other: how fast news is, what an upgrade moves, what a peer is good for.
 
-    make bench-network [NODES=20] [PARTS="news installs upgrades"]
+    make bench-network [NODES=20] [PARTS="news absences installs upgrades"]
 
 All nodes are real processes on loopback. News is timed from the moment at which the first
 node shows a page to the moment at which the last one does. Releases are real ones
@@ -28,6 +28,8 @@ from tests.federation.processes import fetch as get
 from tests.federation.processes import filenames, network, rid, until
 from tests.simple.fixture_index import Archive, FixtureIndex, wheel
 
+from dpip.koi import RID, Bundle, EventType, RIDType
+from dpip.koi.testing import Ring
 from dpip.mirror.store import opened
 
 if TYPE_CHECKING:
@@ -35,8 +37,11 @@ if TYPE_CHECKING:
 
     from tests.federation.processes import Network
 
+    from dpip.koi import Cache
+
 NODES = int(os.environ.get("NODES", "20"))
-PARTS = os.environ.get("PARTS", "news installs upgrades").split()
+PARTS = os.environ.get("PARTS", "news absences installs upgrades").split()
+NOTE = RIDType.from_string("orn:bench.note")
 ROUNDS = 5
 PROJECTS = 20
 BUDGETS = {("django", "wheel"): 0.06, ("numpy", "sdist"): 0.04, ("setuptools", "wheel"): 0.17}
@@ -155,9 +160,43 @@ def spreads() -> Iterator[Row]:
     yield Row(f"a quarantine hides it at all {NODES}", hidden, 1.0, "s", "bound", "≤ 1.0")
 
 
+def catch_up(*, journal: bool) -> tuple[int, float]:
+    """Return bytes and seconds by which a node learns 7 changes of 10,000, after an absence."""
+    with tempfile.TemporaryDirectory() as folder, Ring(2, folder, rid_types=[NOTE]) as ring:
+        rids = [RID.from_string(f"{NOTE}:{number}") for number in range(10_000)]
+        held = [Bundle.generate(rid, {"text": "old"}, now=ring.clock()) for rid in rids]
+        cache: Cache = ring[0].cache  # type: ignore[assignment]
+        cache.put_many([(bundle, None, True) for bundle in held])
+        ring.kill(1)
+        ring.restart(1)
+        ring.settle()
+        ring.kill(1)
+        for rid in rids[:5]:
+            changed = Bundle.generate(rid, {"text": "new"}, now=ring.clock())
+            ring[0].processor.handle(bundle=changed)
+        for rid in rids[-2:]:
+            ring[0].processor.handle(rid=rid, event_type=EventType.FORGET)
+        ring[0].processor.flush_kobj_queue()
+        ring[0].network.outbox.drop(ring[1].identity.rid)
+        if not journal:
+            ring[0].network.response_handler.journal = None
+        ring.network.moved, begun = 0, time.perf_counter()
+        ring.restart(1)
+        ring.settle()
+        return ring.network.moved, time.perf_counter() - begun
+
+
+def absences() -> Iterator[Row]:
+    """Compare reading a provider's journal with listing and comparing all that it has."""
+    ours, theirs = catch_up(journal=True), catch_up(journal=False)
+    what = "7 changes of 10,000 learned after an absence"
+    yield Row(f"{what}: bytes", ours[0], theirs[0], "B", "listing the type")
+    yield Row(what, ours[1] * 1000, theirs[1] * 1000, "ms", "listing the type")
+
+
 def main() -> None:
     """Measure the parts asked for and print one table."""
-    parts = {"news": spreads, "installs": installs, "upgrades": upgrades}
+    parts = {"news": spreads, "absences": absences, "installs": installs, "upgrades": upgrades}
     print_rows([row for part in PARTS for row in parts[part]()])
 
 
