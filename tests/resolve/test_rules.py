@@ -90,6 +90,14 @@ def test_a_dependency_does_not_name_a_yanked_version_for_the_user() -> None:
     assert solve(yanked_world(), "top", constraints=constraint("a==2")) == {"top": "1", "a": "2"}
 
 
+def test_what_is_said_for_another_environment_does_not_count() -> None:
+    assert solve(yanked_world(), "a", "a==2 ; os_name == 'nt'") == {"a": "1"}
+    assert solve(yanked_world(), "a", "a==2 ; os_name == 'posix'") == {"a": "2"}
+    inactive = Given(parse("a==1 ; os_name == 'nt'"), hashes=("sha256:" + "0" * 64,))
+    outcome = yanked_world().answer(Request((*given("a"), inactive), LINUX))
+    assert pins(outcome) == {"a": "1"}
+
+
 def test_a_yanked_pin_is_warned_of() -> None:
     outcome = yanked_world().answer(Request(given("a==2"), LINUX))
     assert isinstance(outcome, Solution)

@@ -52,7 +52,10 @@ class Candidates:
         self.hashes = frozenset(each for one in given for each in one.hashes)
         self._lowest = request.resolution == "lowest" or (
             request.resolution == "lowest-direct"
-            and any(each.requirement.name == self.name for each in request.requirements)
+            and any(
+                each.requirement.name == self.name and environment.active(each.requirement.marker)
+                for each in request.requirements
+            )
         )
         self.read: Versions = 0
         """Versions whose metadata was read."""

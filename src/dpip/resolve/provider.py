@@ -89,9 +89,14 @@ class Catalog:
         return NotFound(name, page) if isinstance(page, Unavailable) else page
 
     def _pins(self, name: str) -> tuple[Given, ...]:
-        """Return what the user wrote about a project."""
+        """Return what the user wrote about a project, as far as it is for this environment."""
         sources = (self.given, self.constraints, self.overrides)
-        return tuple(given for source in sources for given in source.get(name, ()))
+        return tuple(
+            given
+            for source in sources
+            for given in source.get(name, ())
+            if self.environment.active(given.requirement.marker)
+        )
 
     def dependencies(self, name: str, file: CandidateFile) -> Dependencies | Unavailable | None:
         """Return what a candidate's metadata says, if it is known."""
