@@ -28,10 +28,10 @@ class Whereabouts(NamedTuple):
 
 def find(node: str | None) -> Whereabouts:
     """Return where to ask; raises PipMissing where nobody knows."""
-    from dpip import settings
-
     if node or (node := running_node()):
         return Whereabouts(f"{node.rstrip('/')}/simple/", node)
+    from dpip import settings
+
     loaded = settings.load()
     if loaded.index_url:
         return Whereabouts(loaded.index_url, None)
@@ -70,6 +70,8 @@ def configuration_files() -> list[str]:
 
 def listed(find_links: tuple[str, ...]) -> list[str] | None:
     """Return local --find-links and every file in them; None if one is not local."""
+    if not find_links:
+        return []
     from dpip.resolve.find_links import local_path
 
     paths: list[Path] = []

@@ -221,14 +221,16 @@ def _tell(
 
 def rendered(solution: Solution, request: Request, args: argparse.Namespace) -> str:
     """Return the answer in the format that was asked for."""
-    from dpip.resolve import lockfile, pylock
-
     everything = args.generate_hashes or args.universal
-    if args.format == "json":
-        return lockfile.as_json(solution, all_hashes=everything)
     if args.format == "pylock":
+        from dpip.resolve import pylock
+
         python = ".".join(request.target.python.split(".")[:2])
         return pylock.render(solution, requires_python=f">={python}", all_files=everything)
+    from dpip.resolve import lockfile
+
+    if args.format == "json":
+        return lockfile.as_json(solution, all_hashes=everything)
     return lockfile.requirements(solution, all_hashes=everything)
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from dpip.resolve import closure, pages
+from dpip.resolve import closure, held, pages
 from dpip.resolve.by_version import FilesByVersion
 from dpip.resolve.errors import BadAnswer, HttpFailure, Unreachable
 from dpip.resolve.facts import CandidateFile, Dependencies, Project, Unavailable
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from dpip.resolve.resolution import Impossible, Solution
 
 
-PATIENCE = 20.0
-"""Seconds that a node gets: without one, the longest recorded input takes half of that."""
+PATIENCE = 30.0
+"""Seconds that a node gets: without one, the longest recorded input takes a third of that."""
 
 
 class OutsideAnswer(Exception):
@@ -102,9 +102,9 @@ def _in_time(url: str, read: Callable[[], bytes]) -> bytes:
 
 def _load_solver() -> None:
     """Import what `solve` needs: it is loaded while the question is on its way."""
-    from dpip.resolve import metadata, session
+    from dpip.resolve import lockfile, session
 
-    assert metadata
+    assert lockfile
     assert session
 
 
@@ -193,7 +193,7 @@ class AnswerFacts:
         claimed = file_version(file.filename, found.name)
         if claimed is None or claimed != version(found.version):
             raise Contradiction(f"{file.filename}: the node's record is of {found.name}")
-        known = self._engine.metadata.at_hand(file)
+        known = held.at_hand(self._engine.store, file)
         if known is not None and known != found:
             raise Contradiction(f"{file.filename}: the node's record is not what its hash says")
         return found

@@ -21,9 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-import msgspec
-
-from dpip.resolve import core_metadata, records
+from dpip.resolve import core_metadata, held, records
 from dpip.resolve.errors import (
     BadAnswer,
     BadMetadata,
@@ -36,7 +34,6 @@ from dpip.resolve.errors import (
 from dpip.resolve.facts import Unavailable
 from dpip.resolve.names import file_version, normalize, wheel_name
 from dpip.resolve.remote_zip import RemoteFile, RemoteZip, Way
-from dpip.resolve.store import metadata_key
 from dpip.resolve.transport import Request, origin, without_secrets
 
 if TYPE_CHECKING:
@@ -138,20 +135,13 @@ class Metadata:
 
     def at_hand(self, file: CandidateFile) -> Dependencies | None:
         """Return what the store says, without asking anybody."""
-        key = key_of(file)
-        held = self._store.metadata(key) if key else None
-        if held is None:
-            return None
-        try:
-            return records.decode(held)
-        except msgspec.DecodeError:
-            return None
+        return held.at_hand(self._store, file)
 
     def read(self, file: CandidateFile) -> Dependencies | Unavailable:
         """Return the record of a file, by whichever way works."""
-        held = self.at_hand(file)
-        if held is not None:
-            return held
+        known = self.at_hand(file)
+        if known is not None:
+            return known
         try:
             found = self._sdist(file) if file.kind == "sdist" else self._wheel(file)
         except NotOffline as error:
@@ -160,13 +150,8 @@ class Metadata:
             return Unavailable("build-failed", error.message)
         except (BadMetadata, BadAnswer, HashMismatch, HttpFailure) as error:
             return Unavailable("broken", error.message)
-        self._keep(file, found)
+        held.keep(self._store, file, found)
         return found
-
-    def _keep(self, file: CandidateFile, found: Dependencies) -> None:
-        key = key_of(file)
-        if key is not None:
-            self._store.put_metadata(key, records.encode(found))
 
     def _sdist(self, file: CandidateFile) -> Dependencies:
         path, _ = self._downloads.get(file.url, file.filename, file.sha256)
@@ -247,13 +232,6 @@ class Metadata:
 
 
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
-
-
-def key_of(file: CandidateFile) -> str | None:
-    """Return the store's key for a file's record; None where no hash identifies the file."""
-    if file.sha256 is None:
-        return None
-    return metadata_key(file.sha256, file.metadata_sha256 or file.index)
 
 
 def checked(text: bytes, file: CandidateFile) -> Dependencies:
