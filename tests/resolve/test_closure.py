@@ -163,7 +163,7 @@ def test_what_cannot_be_read_now_is_asked_for_again_by_the_next_question(
 
 
 def test_requests_survive_the_wire(index: FixtureIndex) -> None:
-    asked = replace(
+    asked = msgspec.structs.replace(
         request("app[x]>=1,<2; python_version > '3'"),
         constraints=(Given(parse("lib<5")),),
         exclude_newer=5.0,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.simple.fixture_index import Archive, FixtureIndex, _tar_bytes, sdist, wheel
 
@@ -197,7 +198,7 @@ def test_no_index_speaks_for_the_files_of_another(
     engine.store.flush()
     page = engine.indexes.project("lib")
     assert not isinstance(page, Unavailable)
-    elsewhere = replace(page.files[0][0], index="https://another.example/simple/")
+    elsewhere = msgspec.structs.replace(page.files[0][0], index="https://another.example/simple/")
     assert engine.metadata.at_hand(page.files[0][0]) is not None
     assert engine.metadata.at_hand(elsewhere) is None
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.resolve.indexes import LINUX, World, given, pins
 
 from dpip.resolve import environment

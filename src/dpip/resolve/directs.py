@@ -7,8 +7,9 @@ package of the index that asks for a URL cannot be used unless the user names th
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
+
+from msgspec.structs import replace
 
 from dpip.errors import DpipError
 from dpip.resolve.facts import Direct, Unavailable, Wants

@@ -9,8 +9,9 @@ the platform that is solved for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from dpip.resolve import proof as proofs
 from dpip.resolve.incompatibility import External, Learned
@@ -28,8 +29,7 @@ MOST_LINES = 30
 """Of a longer story the end is told, which is nearest to what the user asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """One fact that the contradiction rests on."""
 
     kind: str
@@ -46,8 +46,7 @@ class Bound:
     """The versions that cannot be used, newest first, where it is an obstacle."""
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """Lines for a person, and the facts behind them for a program."""
 
     lines: tuple[str, ...]

@@ -14,8 +14,9 @@ changes once it was given: a `Facts` answers one question the same way for a who
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 FileKind = Literal["wheel", "sdist"]
 
 
-@dataclass(frozen=True, slots=True)
-class CandidateFile:
+class CandidateFile(msgspec.Struct, frozen=True):
     """One file of a release, as an index page lists it (PEP 503, 592, 658, 691, 700)."""
 
     filename: str
@@ -44,8 +44,7 @@ class CandidateFile:
     """Base URL of the index that listed it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(msgspec.Struct, frozen=True):
     """A project page, its versions sorted once.
 
     `files[i]` are the files of `versions[i]`; it may be a lazy sequence. Files whose name
@@ -59,8 +58,7 @@ class Project:
     files: Sequence[tuple[CandidateFile, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(msgspec.Struct, frozen=True):
     """One dependency, split into the parts that a decision needs (PEP 508)."""
 
     name: str
@@ -78,8 +76,7 @@ class Requirement:
         return f"{self.name}{extras}{where}{f' ; {self.marker}' if self.marker else ''}"
 
 
-@dataclass(frozen=True, slots=True)
-class Dependencies:
+class Dependencies(msgspec.Struct, frozen=True):
     """What the metadata of one file says (core metadata 2.x), and nothing else of it."""
 
     name: str
@@ -90,8 +87,7 @@ class Dependencies:
     requires_python: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Direct:
+class Direct(msgspec.Struct, frozen=True):
     """What a URL, a path or a repository turned out to hold."""
 
     url: str
@@ -105,8 +101,7 @@ class Direct:
 Cause = Literal["not-found", "offline", "refused", "broken", "build-failed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(msgspec.Struct, frozen=True):
     """A fact that cannot be had in this run; the solver goes on without it."""
 
     cause: Cause
@@ -130,8 +125,7 @@ class Facts(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Wants:
+class Wants(msgspec.Struct, frozen=True):
     """What the next round must learn. Each tuple is in order of need, without duplicates.
 
     Everything but `ahead` must be answered before the solver runs again, with a fact or with

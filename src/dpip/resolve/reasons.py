@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     from dpip.resolve.facts import Requirement, Unavailable
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
 Obstacle = Literal["yanked", "python", "platform", "date", "format", "hash", "metadata", "url"]
 
 
-@dataclass(frozen=True, slots=True)
-class Requires:
+class Requires(msgspec.Struct, frozen=True):
     """A version requires something. `parent` is empty where the user asked for it."""
 
     parent: str
@@ -21,15 +21,13 @@ class Requires:
     origin: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Constrained:
+class Constrained(msgspec.Struct, frozen=True):
     """A constraint leaves these versions out."""
 
     given: Given
 
 
-@dataclass(frozen=True, slots=True)
-class Unusable:
+class Unusable(msgspec.Struct, frozen=True):
     """Versions that no file can be used of."""
 
     name: str
@@ -37,16 +35,14 @@ class Unusable:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NotFound:
+class NotFound(msgspec.Struct, frozen=True):
     """There is no page to choose from."""
 
     name: str
     unavailable: Unavailable
 
 
-@dataclass(frozen=True, slots=True)
-class SameVersion:
+class SameVersion(msgspec.Struct, frozen=True):
     """A project and its extra are one installation."""
 
     name: str

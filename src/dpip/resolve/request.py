@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,8 +16,7 @@ Resolution = Literal["highest", "lowest", "lowest-direct"]
 ALL = ":all:"
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(msgspec.Struct, frozen=True):
     """A requirement that the user wrote. Its name is empty for a URL or path without one."""
 
     requirement: Requirement
@@ -27,8 +27,7 @@ class Given:
     editable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Formats:
+class Formats(msgspec.Struct, frozen=True):
     """Which kinds of files may be used: `--only-binary` and `--no-binary` of pip."""
 
     no_wheels: frozenset[str] = frozenset()
@@ -44,8 +43,7 @@ class Formats:
         return name not in self.no_sdists and (ALL not in self.no_sdists or name in self.no_wheels)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """Everything that the answer depends on, besides the facts."""
 
     requirements: tuple[Given, ...]
@@ -60,7 +58,7 @@ class Request:
     exclude_newer: float | None = None
     """Seconds since the epoch; files uploaded at or after it do not exist."""
     formats: Formats = Formats()
-    preferences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    preferences: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """Versions to try first, by name."""
     universal: bool = False
     """Answer for all environments with the target's Python version or a later one."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from dpip.resolve.explain import Explanation
     from dpip.resolve.facts import CandidateFile, Dependencies, Wants
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(msgspec.Struct, frozen=True):
     """One project at one version."""
 
     name: str
@@ -37,16 +37,14 @@ class Pin:
     """Names of the projects that need it, sorted, and origins of the user's requirements."""
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
+class Statistics(msgspec.Struct, frozen=True):
     """What the search cost."""
 
     tries: int = 0
     conflicts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Solution:
+class Solution(msgspec.Struct, frozen=True):
     """All pins, sorted by name (then by version, where environments differ)."""
 
     pins: tuple[Pin, ...]
@@ -56,15 +54,13 @@ class Solution:
     """The markers of the environments that were solved apart; empty if there was only one."""
 
 
-@dataclass(frozen=True, slots=True)
-class NeedMore:
+class NeedMore(msgspec.Struct, frozen=True):
     """The next round of facts to fetch."""
 
     wants: Wants
 
 
-@dataclass(frozen=True, slots=True)
-class Impossible:
+class Impossible(msgspec.Struct, frozen=True):
     """There is no answer, and why."""
 
     explanation: Explanation

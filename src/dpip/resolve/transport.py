@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import time
 import zlib
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urljoin, urlsplit
+
+import msgspec
+from msgspec.structs import replace
 
 from dpip.resolve.errors import BadAnswer, HttpFailure, Unreachable
 
@@ -28,12 +30,11 @@ PASSING = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses that may be gone a moment later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What is asked: headers are as they go out; `body` makes it a POST by convention."""
 
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     method: str = "GET"
     body: bytes | None = None
 

@@ -18,9 +18,10 @@ earlier run, so a second run makes the same ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from packaging.version import Version
 
 from dpip.resolve import algebra, directs, simplify, tag_markers
