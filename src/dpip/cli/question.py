@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from dpip.errors import UsageError
 from dpip.resolve import requirements_file
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from dpip.resolve.requirements_file import Inputs
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(msgspec.Struct, frozen=True):
     """The command line and the files that it names, read but not yet weighed."""
 
     inputs: Inputs

@@ -7,7 +7,7 @@ Version or Metadata-Version is no metadata.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from dpip.resolve.errors import BadMetadata
 from dpip.simple.model import normalize
@@ -18,8 +18,7 @@ MAX_SIZE = 32 * 2**20
 """Bytes of METADATA that are still read: real ones stay below one megabyte."""
 
 
-@dataclass(frozen=True, slots=True)
-class CoreMetadata:
+class CoreMetadata(msgspec.Struct, frozen=True):
     """Dependency fields as they are written; `dynamic` is lower case."""
 
     metadata_version: str

@@ -8,9 +8,10 @@ requirements are resolved the same way.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from dpip.errors import DpipError
 from dpip.resolve.chain import explained
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
     from dpip.resolve.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(msgspec.Struct, frozen=True):
     """Where things come from. `indexes` are in order of priority and may carry credentials."""
 
     indexes: tuple[str, ...]

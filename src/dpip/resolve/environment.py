@@ -8,10 +8,10 @@ of a thousand and more combinations (PEP 425, 600, 656).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+import msgspec
 from packaging.specifiers import InvalidSpecifier, Specifier
 
 from dpip.errors import UsageError
@@ -49,8 +49,7 @@ class UnknownPlatform(UsageError):
     default_hint = "use linux, macos, windows, a triple such as aarch64-unknown-linux-gnu, or a tag"
 
 
-@dataclass(frozen=True, slots=True)
-class Tags:
+class Tags(msgspec.Struct, frozen=True):
     """Compatible wheel tags, best first: pairs of Python and ABI, and platforms."""
 
     pairs: Mapping[tuple[str, str], int]
@@ -115,8 +114,7 @@ class Forked(Exception):
         self.parts = parts
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """One environment. `variables` are the marker variables of PEP 508."""
 
     variables: Mapping[str, str]

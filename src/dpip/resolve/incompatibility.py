@@ -13,23 +13,22 @@ the chain of them down to what the index says *is* the proof that there is no an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 Package = int
 Versions = int
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
+class Learned(msgspec.Struct, frozen=True):
     """Follows from two others, by resolving on one package."""
 
     left: Incompatibility
     right: Incompatibility
 
 
-@dataclass(frozen=True, slots=True)
-class External:
+class External(msgspec.Struct, frozen=True):
     """Comes from outside the solver. `fact` is whatever the provider said, for explaining."""
 
     fact: Any

@@ -10,10 +10,11 @@ added to whatever the index lists.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+import msgspec
 
 from dpip.resolve import pages
 from dpip.resolve.errors import HttpFailure
@@ -34,8 +35,7 @@ NOT_FOUND = b""
 """The digest, and the record, of a page that is not there: that too is worth remembering."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """A page that a result stands on: asked again, it must still have this digest."""
 
     index: str

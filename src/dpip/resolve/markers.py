@@ -7,10 +7,10 @@ A marker is a tree of `And`, `Or` and `Comparison`. Here it is asked about one e
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import msgspec
 from packaging.specifiers import InvalidSpecifier, Specifier
 from packaging.version import InvalidVersion
 
@@ -67,8 +67,7 @@ class InvalidMarker(UsageError):
     slug = "invalid-marker"
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """`variable operator literal`; `turned` where the literal stands on the left of `in`."""
 
     variable: str
@@ -77,15 +76,13 @@ class Comparison:
     turned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(msgspec.Struct, frozen=True):
     """All of the parts."""
 
     parts: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(msgspec.Struct, frozen=True):
     """Any of the parts."""
 
     parts: tuple[Node, ...]

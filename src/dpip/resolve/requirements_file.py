@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urljoin, urlsplit
+
+import msgspec
 
 from dpip.errors import UsageError
 from dpip.resolve import requirement as requirement_line
@@ -65,19 +66,18 @@ class BadLine(UsageError):
     slug = "bad-requirements-line"
 
 
-@dataclass(slots=True)
-class Inputs:
+class Inputs(msgspec.Struct):
     """All that was read, in the order in which it stands."""
 
-    requirements: list[Given] = field(default_factory=list)
-    constraints: list[Given] = field(default_factory=list)
+    requirements: list[Given] = msgspec.field(default_factory=list)
+    constraints: list[Given] = msgspec.field(default_factory=list)
     index_url: str | None = None
-    extra_index_urls: list[str] = field(default_factory=list)
-    find_links: list[str] = field(default_factory=list)
-    trusted_hosts: list[str] = field(default_factory=list)
-    no_binary: list[str] = field(default_factory=list)
+    extra_index_urls: list[str] = msgspec.field(default_factory=list)
+    find_links: list[str] = msgspec.field(default_factory=list)
+    trusted_hosts: list[str] = msgspec.field(default_factory=list)
+    no_binary: list[str] = msgspec.field(default_factory=list)
     """Names or ":all:", in order; ":none:" empties what came before."""
-    only_binary: list[str] = field(default_factory=list)
+    only_binary: list[str] = msgspec.field(default_factory=list)
     no_index: bool = False
     prereleases: bool = False
     require_hashes: bool = False
