@@ -201,6 +201,21 @@ def test_secrets_are_not_kept(
         assert not path.is_file() or b"s3cret" not in path.read_bytes()
 
 
+def test_all_of_an_answer_comes_through_a_pipe(index: FixtureIndex) -> None:
+    for number in range(500):
+        index.add(f"part-{number}", wheel(f"part-{number}", "1.0"))
+    requires = [f"part-{number}" for number in range(500)]
+    index.add("whole", wheel("whole", "1.0", requires=requires))
+    with index:
+        words = [sys.executable, "-m", "dpip", "resolve", "whole", "--index-url", index.url]
+        cold, warm = (
+            subprocess.run(words, capture_output=True, text=True, check=True).stdout for _ in "12"
+        )
+    assert cold == warm
+    assert cold.count("==1.0 ") == 501
+    assert len(cold) > 64 * 1024, "more than a pipe holds"
+
+
 def test_the_warm_path_imports_next_to_nothing(index: FixtureIndex, tmp_path: Path) -> None:
     words = ["app", "--index-url", "", "-o", str(tmp_path / "out.txt")]
     code = (

@@ -50,7 +50,23 @@ RAW_COMMANDS: frozenset[str] = frozenset({"run"})
 
 def entry() -> NoReturn:
     """Run the command line of this process and exit with its code."""
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if sys.argv[1:2] == ["resolve"]:
+        _leave(code)
+    sys.exit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: everything is written and closed.
+
+    Taking the interpreter apart, module by module, costs a cold resolve a fifth of its time.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = code or 141
+    os._exit(code)
 
 
 def main(argv: Sequence[str]) -> int:
