@@ -108,6 +108,18 @@ def test_an_object_that_others_overtake_is_not_lost(queue: Queue) -> None:
     assert not slow.spooled  # it became a row
 
 
+def test_the_place_never_goes_back(queue: Queue) -> None:
+    queue.add("a")
+    queue.broadcast("b", "c")
+    assert [queue.take() is not None for _ in range(2)] == [True, True]
+    queue.commit()  # "b" is a row now, and passed
+    queue.crash()
+    queue.take()
+    queue.commit()
+    queue.crash()
+    assert (queue.inbox.size, queue.rest()) == (3, ["a", "b", "c"])
+
+
 def test_an_object_whose_cache_action_is_done_comes_back_as_that(queue: Queue) -> None:
     queue.broadcast("a", "b")
     item = queue.take()
@@ -286,4 +298,4 @@ class Crashes(RuleBasedStateMachine):
 
 
 TestCrashes = Crashes.TestCase
-TestCrashes.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestCrashes.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -239,7 +239,8 @@ class Inbox:
 
     def _took(self, item: Item) -> Item:
         self._taken[item.id] = item
-        self._place.number = item.id
+        # After a crash, rows come first that the place had passed already.
+        self._place.number = max(self._place.number, item.id)
         if item.end:
             self._place.offset = item.end
         return item
