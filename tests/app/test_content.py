@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import json
 import time
 import urllib.parse
 import zipfile
@@ -58,6 +59,9 @@ def test_a_node_serves_what_the_command_adds(tmp_path: Path) -> None:
         assert ask(running.url, f"/ipns/{name}/") == (200, b"<p>hello")
         resolved = dpip("ipfs", "name", "resolve", name, DPIP_HOME=str(home))
         assert resolved.stdout.strip() == f"/ipfs/{cid}"
+        found = json.loads(ask(running.url, f"/routing/v1/providers/{cid}")[1])["Providers"]
+        port = urllib.parse.urlsplit(running.url).port
+        assert [one["Addrs"] for one in found] == [[f"/ip4/127.0.0.1/tcp/{port}/http"]]
 
 
 def by_hand(home: Path, root: CID, target: Path) -> bytes:

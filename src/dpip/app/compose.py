@@ -75,10 +75,12 @@ def build(settings: Settings) -> Node:
         savings=gains.savings,
         peers=lambda: peer.known,
     )
+    routing = content.routing(settings, stored.leaves)
     mounts: dict[str, Application] = {
         "koi-net": peer,
         **packages(settings, stored, index, files),
         **_content(settings, stored, kubo),
+        "routing": routing,
         "healthz": status.health,
         "metrics": status.metrics,
         "": status.page,
@@ -92,6 +94,7 @@ def build(settings: Settings) -> Node:
         peer=peer,
         neighbours=nearby,
         gains=gains,
+        routing=routing,
         used=used,
         kubo=kubo,
     )
@@ -110,12 +113,11 @@ def _ingest(settings: Settings, stored: Stored, index: Index, nearby: Neighbours
 
 
 def _content(settings: Settings, stored: Stored, kubo: KuboSide | None) -> dict[str, Application]:
-    """Build what IPFS clients ask: blocks, files, names, who has what."""
+    """Build what IPFS clients ask of a gateway: blocks, files, names."""
     gateway = Gateway(kubo.blocks if kubo else stored.leaves, content.records(settings))
     return {
         "ipfs": Compressed(gateway),
         "ipns": gateway,
-        "routing": content.routing(settings, stored.leaves),
     }
 
 

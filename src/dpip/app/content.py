@@ -46,14 +46,18 @@ def records(settings: Settings) -> DiskRecords:
 
 
 def routing(settings: Settings, blocks: Blockstore) -> Routing:
-    """Return the delegated routing of a home: this node is the provider of what it holds."""
-    peer = None
-    if settings.port and settings.host.replace(".", "").isdigit():
-        addresses = [f"/ip4/{settings.host}/tcp/{settings.port}/http"]
-        if settings.tls_certificate:
-            addresses.insert(0, f"/ip4/{settings.host}/tcp/{settings.tls_port}/tls/http")
-        peer = Peer(keys(settings).get(SELF).name.encode("k"), tuple(addresses))
-    return Routing(blocks, records(settings), peer=peer)
+    """Return the delegated routing of a home, which names nobody until it has a `peer`."""
+    return Routing(blocks, records(settings))
+
+
+def provider(settings: Settings, port: int) -> Peer | None:
+    """Return how this node, which listens on a port, is reached as provider of what it holds."""
+    if not settings.host.replace(".", "").isdigit():
+        return None
+    addresses = [f"/ip4/{settings.host}/tcp/{port}/http"]
+    if settings.tls_certificate:
+        addresses.insert(0, f"/ip4/{settings.host}/tcp/{settings.tls_port}/tls/http")
+    return Peer(keys(settings).get(SELF).name.encode("k"), tuple(addresses))
 
 
 def keys(settings: Settings, password: bytes | None = None) -> Keystore:

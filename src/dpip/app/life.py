@@ -8,6 +8,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dpip.app import content
 from dpip.app.index import PRIVATE_AGE
 from dpip.app.renewing import Renewing
 from dpip.app.tending import Tending
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from dpip.app.stored import Stored
     from dpip.federation.neighbours import Neighbours
     from dpip.federation.peer import Peer
+    from dpip.ipfs.routing import Routing
     from dpip.mirror.ingest import Ingest
     from dpip.settings import Settings
 
@@ -49,9 +51,14 @@ class Node:
     peer: Peer
     neighbours: Neighbours
     gains: Gains
+    routing: Routing
     used: set[str]
     """The archives that were served since their use was last written."""
     kubo: KuboSide | None = None
+
+    def listens(self, port: int) -> None:
+        """Take note of the port: only now can others be told how to reach this node."""
+        self.routing.peer = content.provider(self.settings, port)
 
     async def background(self, url: str) -> None:
         """Do what a node does when nobody asks; `url` is where it answers.

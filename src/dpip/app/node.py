@@ -9,6 +9,7 @@ import logging.handlers
 import signal
 import sys
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from dpip.app import process
 from dpip.errors import DpipError, HomeNotWritable
@@ -57,6 +58,7 @@ async def _serve(settings: Settings) -> None:
         background: list[asyncio.Task[None]] = []
 
         def ready(url: str) -> None:
+            node.listens(urlsplit(url).port or settings.port)
             until_stopped.enter_context(process.recorded(settings.home, url))
             log.info("ready at %s", url)
             sys.stdout.write(f"ready {url}\n")

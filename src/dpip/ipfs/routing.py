@@ -74,7 +74,10 @@ def _problem(status: int, message: str) -> _Reply:
 
 
 class Routing:
-    """An ASGI application for `/routing/v1/`. `clock` returns nanoseconds since 1970."""
+    """An ASGI application for `/routing/v1/`. `clock` returns nanoseconds since 1970.
+
+    `peer` is how others reach this node; it may be set once that is known.
+    """
 
     def __init__(
         self,
@@ -86,7 +89,7 @@ class Routing:
     ) -> None:
         self._store = store
         self._records = records
-        self._peer = peer
+        self.peer = peer
         self._clock = clock
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -124,8 +127,8 @@ class Routing:
     def _peers(self, scope: Message, kind: str, subject: str) -> _Reply:
         """Return this node as a JSON or NDJSON list, if it is meant and passes the filters."""
         found: list[dict[str, Any]] = []
-        if self._peer is not None and self._is_meant(kind, subject, self._peer):
-            found = _filtered(self._peer, _query(scope))
+        if self.peer is not None and self._is_meant(kind, subject, self.peer):
+            found = _filtered(self.peer, _query(scope))
         age = 300 if found else 15
         headers = ((b"cache-control", b"public, max-age=%d" % age),)
         if NDJSON in _header(scope, b"accept"):
