@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dpip.errors import HomeNotWritable
 from dpip.mirror import schema, tombstones
+from dpip.mirror.readers import Readers
 from dpip.mirror.tombstones import QUARANTINED, Reason
 from dpip.mirror.writer import Writer, from_sqlite
 from dpip.simple.repository import StoredPage
@@ -90,15 +91,14 @@ class Catalog:
             raise HomeNotWritable(f"cannot create {path.parent}: {error.strerror}") from None
         self._path = path
         writing, self.set_aside = schema.open_database(path)
-        self._read = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._read.execute("PRAGMA query_only=1")
+        self._readers = Readers(path)
         self._writing = writing
         self._writer = Writer(writing, on_damage=lambda: schema.mark_damaged(path))
 
     def close(self) -> None:
         """Commit what is queued and close the database."""
         self._writer.close()
-        self._read.close()
+        self._readers.close()
         self._writing.close()
 
     # Pages
@@ -342,7 +342,7 @@ class Catalog:
 
     def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         try:
-            return self._read.execute(query, values).fetchall()
+            return self._readers.all(query, values)
         except sqlite3.Error as error:
             mapped = from_sqlite(error)
             if isinstance(mapped, schema.CatalogDamaged):
