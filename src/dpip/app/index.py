@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 PRIVATE_AGE = 1.0
 """Seconds until a node shows what another process, or node, changed in private packages."""
+AT_HAND = Policy(max_age=PRIVATE_AGE, absent_age=0, first_pause=0.1, longest_pause=PRIVATE_AGE)
+"""For what lies here: one look confirms it, and one that fails costs nothing to repeat."""
 
 
 class Index:
@@ -114,11 +116,9 @@ class Index:
         policy = Policy(max_age=settings.page_max_age, offline=settings.offline)
         asked = self._default
         if source == PRIVATE:
-            # It is at hand also when the node is offline, and costs one look to confirm.
-            asked = PrivatePages(self._stored.private)
-            policy = Policy(max_age=PRIVATE_AGE, absent_age=0)
+            asked, policy = PrivatePages(self._stored.private), AT_HAND
         elif source == NETWORK:
-            asked, policy = self._told, Policy(max_age=PRIVATE_AGE, absent_age=0)
+            asked, policy = self._told, AT_HAND
         elif source != DEFAULT_SOURCE:
             asked = self._others[source] = Upstream(
                 source, timeout=settings.upstream_timeout, max_page_size=settings.max_page_size

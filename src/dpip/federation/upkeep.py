@@ -3,34 +3,44 @@
 News is passed on once, along the edges that are known. A node that is lost for good while it
 tells its subscribers leaves some of them without the news, and nobody knows. So each node reads
 the journal of one neighbour after the other: a small question, and an answer of what changed.
+
+A provider that is new is asked once more soon: what it heard after it was read, and before it
+had approved the subscription, was told to nobody here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from typing import TYPE_CHECKING
 
+from dpip.koi import KoiNetNode
 from dpip.koi.journal import NO_CURSOR
 from dpip.koi.protocol.edge import EdgeStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dpip.koi import KoiNetNode, NodeInterface, RIDType
+    from dpip.koi import NodeInterface, RIDType
 
-EVERY = 60.0
-"""Seconds between two questions, more or less."""
+SOON = 5.0
+"""Seconds until a new provider is asked again, more or less."""
+BEATS = 12
+"""How many times that is from one question to anybody to the next."""
 
 
 async def keep_up(node: NodeInterface) -> None:
-    """Ask one neighbour after the other, until cancelled."""
-    order = random.Random()
-    while True:
-        await asyncio.sleep(order.uniform(0.5, 1.5) * EVERY)
+    """Ask new providers soon, and one neighbour after the other, until cancelled."""
+    order, asked = random.Random(), set[KoiNetNode]()
+    for beat in itertools.count(1):
+        await asyncio.sleep(order.uniform(0.5, 1.5) * SOON)
         readable = journals(node)
-        if readable:
-            neighbour, kinds = order.choice(readable)
+        due = [one for one in readable if one[0] not in asked]
+        if readable and not due and beat % BEATS == 0:
+            due = [order.choice(readable)]
+        for neighbour, kinds in due:
+            asked.add(neighbour)
             node.network.catch_up(neighbour, kinds)
 
 
