@@ -1,4 +1,4 @@
-"""The gateway fixtures of `shared/bench/gateway`, and what is made beside them, by name.
+"""The gateway fixtures that are handed in, and what is made beside them, by name.
 
 A name is a fixture and a path in it (`mixed/subdir/ascii.txt`). Behind it may stand `#2` or
 `#2:4`, some of the links of a file; `#shards`, the shards below a sharded directory, depth
