@@ -55,7 +55,16 @@ class Subject:
 
     def settles(self, peer: raw.Peer, rid: str, contents: raw.Json | None) -> None:
         """Wait until the node holds `contents` for `rid` (None: holds nothing)."""
-        eventually(lambda: peer.held(self.url, self.rid, rid) == contents, f"{rid} is {contents}")
+        eventually(lambda: self._holds(peer, rid, contents), f"{rid} is {contents}")
+
+    def _holds(self, peer: raw.Peer, rid: str, contents: raw.Json | None) -> bool:
+        try:
+            return peer.held(self.url, self.rid, rid) == contents
+        except AssertionError:
+            # A release that reads its cache's file while it writes it answers 500. Ours must not.
+            if self.release == OURS:
+                raise
+            return False
 
     def stays(self, peer: raw.Peer, rid: str, contents: raw.Json | None) -> None:
         """Check that what was sent before did not change `rid`.
