@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dpip.errors import UsageError
 from dpip.simple.asgi import header
-from dpip.simple.model import normalize
+from dpip.simple.names import normalize
 from dpip.simple.repository import ProjectNotFound
 from dpip.simple.upload import secret_of
 

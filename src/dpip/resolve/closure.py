@@ -1,12 +1,9 @@
-"""What a client asks a node for, and what it gets: one question, one answer (JSON).
+"""What a client asks a node for: one question (JSON); `closure_answer.py` is what it gets.
 
     POST /resolve/v1/closure
     {"requirements": […], "constraints": […], "environment": {…}, "options": {…}}
 
-The answer holds lean facts, not a verdict: for every project that a solver with this question
-looks at, all version numbers, the files of the versions that it looks at, and their dependency
-records. The client solves by itself on these facts. `state` names the state of the index that
-the answer was made from; a client that sends it along gets `{"same": true}` while it lasts.
+The question goes out before anything is loaded that only reading the answer takes.
 """
 
 from __future__ import annotations
@@ -16,8 +13,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dpip.resolve.environment import Tags, Target
-from dpip.resolve.pages import FileRow  # noqa: TC001 - msgspec reads the annotations
-from dpip.resolve.records import Record  # noqa: TC001
 from dpip.resolve.request import Formats, Given, Request
 from dpip.resolve.requirement import parse
 
@@ -71,32 +66,7 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
     state: str = ""
 
 
-class WireProject(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A project: all versions newest first; files only of versions that were looked at.
-
-    A file with an empty URL is at `files/<sha256>/<filename>` of the node. One without a hash
-    as well belongs to a version that the search gave up: it says why, and is no file to fetch.
-    """
-
-    name: str
-    versions: list[str]
-    files: dict[int, list[FileRow]]
-
-
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body of the answer. `metadata` is by file name; `unread` are files without any."""
-
-    state: str
-    max_age: float = 0.0
-    same: bool = False
-    projects: list[WireProject] = []
-    missing: list[str] = []
-    metadata: dict[str, Record] = {}
-    unread: dict[str, str] = {}
-
-
 decode_question = msgspec.json.Decoder(Question).decode
-decode_answer = msgspec.json.Decoder(Answer).decode
 encode = msgspec.json.encode
 
 

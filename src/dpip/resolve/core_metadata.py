@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from dpip.resolve.errors import BadMetadata
-from dpip.simple.model import normalize
+from dpip.simple.names import normalize
 
 MULTIPLE = frozenset({"requires-dist", "provides-extra", "dynamic"})
 SINGLE = frozenset({"metadata-version", "name", "version", "requires-python"})

@@ -17,8 +17,6 @@ from dpip.errors import DpipError
 from dpip.resolve.chain import explained
 from dpip.resolve.connections import open_transport
 from dpip.resolve.credentials import Credentials
-from dpip.resolve.gather import Gathered
-from dpip.resolve.index import Indexes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +27,8 @@ if TYPE_CHECKING:
     from dpip.resolve.downloads import Downloads
     from dpip.resolve.facts import Facts
     from dpip.resolve.find_links import FindLinks
-    from dpip.resolve.index import Read
+    from dpip.resolve.gather import Gathered
+    from dpip.resolve.index import Indexes, Read
     from dpip.resolve.metadata import Metadata
     from dpip.resolve.request import Request
     from dpip.resolve.resolution import Impossible, Pin, Solution
@@ -83,17 +82,30 @@ class Engine:
             begun=begun,
             environ={**os.environ, **dict(places.variables)},
         )
-        self.indexes = Indexes(
-            places.indexes,
+        self._progress = progress
+
+    @cached_property
+    def indexes(self) -> Indexes:
+        """Where pages come from."""
+        from dpip.resolve.index import Indexes
+
+        return Indexes(
+            self.places.indexes,
             self.transport,
-            store,
-            now=now,
+            self.store,
+            now=self.now,
             find_links=self._find_links(),
-            offline=places.offline,
-            refresh=places.refresh,
+            offline=self.places.offline,
+            refresh=self.places.refresh,
         )
-        self.facts = Gathered(
-            self.indexes, lambda: self.metadata, lambda: self.directs, progress=progress
+
+    @cached_property
+    def facts(self) -> Gathered:
+        """What is known so far, and who fetches the rest."""
+        from dpip.resolve.gather import Gathered
+
+        return Gathered(
+            self.indexes, lambda: self.metadata, lambda: self.directs, progress=self._progress
         )
 
     @cached_property
@@ -163,7 +175,8 @@ class Engine:
 
     def close(self) -> None:
         """Stop fetching, close connections, write what was learned."""
-        self.facts.close()
+        if "facts" in self.__dict__:
+            self.facts.close()
         self.transport.close()
         self.store.close()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from dpip.resolve import closure, core_metadata, pages, records
+from dpip.resolve import closure_answer, core_metadata, pages, records
 from dpip.resolve.by_version import FilesByVersion
 from dpip.resolve.errors import BadAnswer, BadMetadata, BuildFailed
 from dpip.resolve.facts import CandidateFile, Dependencies, Project, Unavailable
@@ -171,7 +171,7 @@ class Recorder:
         """Refuse: a node reads no URLs for others."""
         return Unavailable("refused", f"a node does not read {url}")
 
-    def answer(self, wanted: Request, chosen: Iterable[Pin]) -> closure.Answer:
+    def answer(self, wanted: Request, chosen: Iterable[Pin]) -> closure_answer.Answer:
         """Return everything that was looked at, and in full what was chosen."""
         full = {(pin.name, pin.version) for pin in chosen}
         found = [p for p in self._projects.values() if isinstance(p, Project)]
@@ -180,7 +180,7 @@ class Recorder:
             for name, each in self._records.items()
             if isinstance(each, Unavailable)
         }
-        return closure.Answer(
+        return closure_answer.Answer(
             state="",
             projects=[self._wire(project, wanted, full) for project in found],
             missing=[n for n, p in self._projects.items() if isinstance(p, Unavailable)],
@@ -194,14 +194,14 @@ class Recorder:
 
     def _wire(
         self, project: Project, wanted: Request, full: Set[tuple[str, str]]
-    ) -> closure.WireProject:
+    ) -> closure_answer.WireProject:
         files = {}
         for number in sorted(self._looked[project.name].numbers):
             useful = _useful(project.files[number], wanted)
             passed_over = (project.name, project.versions[number]) not in full
             lean = self._lean(useful) if passed_over and _is_plain(wanted) else None
             files[number] = lean or [_row(file) for file in useful]
-        return closure.WireProject(project.name, list(project.versions), files)
+        return closure_answer.WireProject(project.name, list(project.versions), files)
 
     def _lean(self, files: Sequence[CandidateFile]) -> list[pages.FileRow] | None:
         """Return rows with what a solver reads of a version; None where it may read more.

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 from packaging.version import Version
 
 from dpip.resolve import environment
-from dpip.resolve.environment import lower_bounds
 from dpip.resolve.facts import Requirement, Wants
 from dpip.resolve.request import Formats, Given
+from dpip.resolve.requires_python import lower_bounds
 from dpip.resolve.resolution import NeedMore, Solution
 
 if TYPE_CHECKING:

@@ -26,9 +26,10 @@ from packaging.version import Version
 
 from dpip.resolve import algebra, directs, simplify, tag_markers
 from dpip.resolve.algebra import FALSE, PYTHON, TRUE, Cut, both, either, without
-from dpip.resolve.environment import Forked, lower_bounds
+from dpip.resolve.environment import Forked
 from dpip.resolve.facts import Wants
 from dpip.resolve.names import wheel_name
+from dpip.resolve.requires_python import lower_bounds
 from dpip.resolve.resolution import Impossible, NeedMore, Pin, Solution, Statistics
 from dpip.resolve.search import Search
 
