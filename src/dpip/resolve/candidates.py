@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dpip.resolve.request import Given, Request
 
     Read = Callable[[CandidateFile], Dependencies | Unavailable]
+    Ranked = tuple[list[tuple[int, CandidateFile]], list[Unusable]]
 
 
 class OutOfUse(NamedTuple):
@@ -60,6 +61,7 @@ class Candidates:
         self.read: Versions = 0
         """Versions whose metadata was read."""
         self._usable: dict[int, list[CandidateFile] | Unusable] = {}
+        self._by_rank: dict[int, Ranked] = {}
         self._records: dict[Versions, tuple[Dependencies, CandidateFile]] = {}
 
     def _pinned(self, given: tuple[Given, ...]) -> Versions:
@@ -183,8 +185,14 @@ class Candidates:
             return Unusable(self.name, "platform")
         return min(reasons, key=lambda each: _WEIGHT[each.obstacle], default=NO_FILES)
 
-    def _ranked(self, number: int) -> tuple[list[tuple[int, CandidateFile]], list[Unusable]]:
+    def _ranked(self, number: int) -> Ranked:
         """Return the files of a version that the rules allow, best first, and the objections."""
+        found = self._by_rank.get(number)
+        if found is None:
+            found = self._by_rank[number] = self._rank_all(number)
+        return found
+
+    def _rank_all(self, number: int) -> Ranked:
         assert self.page is not None
         kept: list[tuple[int, CandidateFile]] = []
         reasons: list[Unusable] = []

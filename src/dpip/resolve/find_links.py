@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec.structs import replace
 
 from dpip.errors import UsageError
-from dpip.resolve import pages
+from dpip.resolve import html_pages, pages
 from dpip.resolve.names import sdist_version, wheel_name
 from dpip.resolve.transport import get, without_secrets
 
@@ -111,7 +111,7 @@ def local_path(place: str) -> Path:
 def _from_html(body: bytes, url: str) -> list[FileRow]:
     return [
         pages.absolute(row, url)
-        for row in pages.html_rows(body.decode("utf-8", "replace"))
+        for row in html_pages.rows(body.decode("utf-8", "replace"))
         if row.filename
     ]
 

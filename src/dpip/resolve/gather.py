@@ -83,6 +83,7 @@ class Gathered:
         self._facts: dict[Hashable, Any] = {}
         self._failed: dict[Hashable, DpipError] = {}
         self._under_way: set[Hashable] = set()
+        self._not_at_hand: set[Hashable] = set()
         self._arrived = threading.Condition()
 
     def close(self) -> None:
@@ -155,7 +156,9 @@ class Gathered:
 
     def _known(self, key: Hashable, at_hand: Callable[[], Any]) -> Any:
         found = self._facts.get(key)
-        if found is None and key not in self._under_way:
+        if found is None and key not in self._not_at_hand:
+            # Once is enough: what comes in later is put among the facts.
+            self._not_at_hand.add(key)
             found = at_hand()
             if found is not None:
                 with self._arrived:

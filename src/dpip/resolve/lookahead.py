@@ -89,11 +89,13 @@ class _Foresight:
             files = candidates.files(number)
             if isinstance(files, Unusable):
                 continue
-            known = [self.catalog.dependencies(key.name, file) for file in files]
-            if known[0] is None:
+            known = (self.catalog.dependencies(key.name, file) for file in files)
+            first = next(known)
+            if first is None:
                 self._ask(candidates, allowed, number, passed)
                 return []
-            record = next((each for each in known if isinstance(each, Dependencies)), None)
+            found = (each for each in (first, *known) if isinstance(each, Dependencies))
+            record = next(found, None)
             if record is None:
                 continue
             requirements = self.catalog.active(record.requires, key.extra)

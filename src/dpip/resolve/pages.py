@@ -2,17 +2,16 @@
 
 A page lists every file that was ever uploaded, so it is by far the most of what a resolve
 reads. JSON pages (PEP 691) are decoded straight into structs of the needed fields; HTML pages
-(PEP 503) are scanned for anchors with one expression. Either way the files end up grouped
-by version, the versions sorted once, and the files of a version stay encoded until somebody
-looks at that version.
+(PEP 503) are read by `html_pages.py`. Either way the files end up grouped by version, the
+versions sorted once, and the files of a version stay encoded until somebody looks at it.
 """
 
 from __future__ import annotations
 
-import html
-import re
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin
+from urllib.parse import urljoin
 
 import msgspec
 
@@ -94,8 +93,10 @@ def parse(body: bytes, content_type: str, name: str, url: str, index: str) -> Pa
         return group(_json_rows(body, url), name, url, index)
     if not body.lstrip()[:1] == b"<" and b"<a" not in body:
         raise BadAnswer(f"{url}: the project page is neither JSON nor HTML")
+    from dpip.resolve import html_pages
+
     text = body.decode("utf-8", "replace")
-    return group(html_rows(text), name, _html_base(text, url), index)
+    return group(html_pages.rows(text), name, html_pages.base(text, url), index)
 
 
 def encode(page: PageRecord) -> bytes:
@@ -132,7 +133,7 @@ def candidate(row: FileRow, page: PageRecord) -> CandidateFile:
     """Return a stored row as the solver reads it."""
     return CandidateFile(
         filename=row.filename,
-        url=row.url if "://" in row.url else urljoin(page.base, row.url),
+        url=row.url if "://" in row.url else joined(page.base, row.url),
         kind="wheel" if row.filename.endswith(".whl") else "sdist",
         sha256=row.sha256,
         size=row.size,
@@ -142,6 +143,21 @@ def candidate(row: FileRow, page: PageRecord) -> CandidateFile:
         metadata_sha256=row.metadata_sha256,
         index=page.index,
     )
+
+
+def joined(base: str, url: str) -> str:
+    """Return what `urljoin` does, in a tenth of the time where a page climbs up to its files."""
+    climbs, last, below = url.rpartition("../")
+    levels = len(climbs + last) // 3
+    plain = below and "./" not in below and not below.endswith(".") and below[0] not in "/?#"
+    if not levels or not plain or climbs + last != "../" * levels:
+        return urljoin(base, url)
+    return _folder(base, levels) + below
+
+
+@lru_cache(maxsize=4096)
+def _folder(base: str, levels: int) -> str:
+    return urljoin(base, "../" * levels)
 
 
 def rows(page: PageRecord) -> Iterator[FileRow]:
@@ -158,8 +174,6 @@ def absolute(row: FileRow, base: str) -> FileRow:
 def _seconds(text: str | None) -> float | None:
     if not text:
         return None
-    from datetime import UTC, datetime
-
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -169,8 +183,6 @@ def _seconds(text: str | None) -> float | None:
 
 def moment(seconds: float) -> str:
     """Return an upload time as a page writes it."""
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
@@ -215,7 +227,7 @@ def _json_rows(body: bytes, url: str) -> Iterator[FileRow]:
         yield FileRow(
             file.filename,
             file.url,
-            _hex(file.hashes.sha256),
+            sha256_of(file.hashes.sha256),
             file.size,
             file.requires_python or "",
             (yanked if isinstance(yanked, str) else "") if yanked else None,
@@ -232,66 +244,12 @@ def _json_metadata(file: _JsonFile) -> str | None:
     if told is None:
         told = file.dist_info_metadata
     if isinstance(told, _Hashes):
-        return _hex(told.sha256) or ""
+        return sha256_of(told.sha256) or ""
     return "" if told else None
 
 
-def _hex(digest: str | None) -> str | None:
+def sha256_of(digest: str | None) -> str | None:
     """Return a SHA-256 in lower case, or None for what is none."""
     if digest is None or len(digest) != 64:
         return None
     return digest if digest.islower() or digest.isdigit() else digest.lower()
-
-
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_TAG_TAIL = r"""((?:[^"'>]|"[^"]*"|'[^']*')*)>"""
-_ANCHOR = re.compile(rf"<a\b{_TAG_TAIL}(.*?)</a\s*>", re.IGNORECASE | re.DOTALL)
-_BASE = re.compile(rf"<base\b{_TAG_TAIL}", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
-_MARKUP = re.compile(r"<[^>]*>")
-
-
-def _attributes(text: str) -> dict[str, str]:
-    return {
-        m[1].lower(): html.unescape(m[2] or m[3] or m[4] or "") for m in _ATTRIBUTE.finditer(text)
-    }
-
-
-def _html_base(text: str, url: str) -> str:
-    found = _BASE.search(text)
-    href = _attributes(found[1]).get("href") if found else None
-    return urljoin(url, href) if href else url
-
-
-def html_rows(text: str) -> Iterator[FileRow]:
-    """Yield a row for each anchor of an HTML page."""
-    for found in _ANCHOR.finditer(_COMMENT.sub("", text)):
-        attributes = _attributes(found[1])
-        href, _, fragment = attributes.get("href", "").partition("#")
-        if not href:
-            continue
-        filename = unquote(href.partition("?")[0].rstrip("/").rpartition("/")[2])
-        if not filename.endswith((".whl", ".gz", ".zip", ".bz2", ".xz", ".tgz")):
-            filename = html.unescape(_MARKUP.sub("", found[2])).strip()
-        yield FileRow(
-            filename,
-            href,
-            _html_sha256(fragment),
-            None,
-            attributes.get("data-requires-python", ""),
-            attributes.get("data-yanked"),
-            None,
-            _html_metadata(attributes),
-        )
-
-
-def _html_sha256(fragment: str) -> str | None:
-    algorithm, _, digest = fragment.partition("=")
-    return _hex(digest.partition("&")[0]) if algorithm == "sha256" else None
-
-
-def _html_metadata(attributes: dict[str, str]) -> str | None:
-    told = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata"))
-    if told is None or told.lower() == "false":
-        return None
-    return _html_sha256(told) or ""
