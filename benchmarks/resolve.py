@@ -343,6 +343,9 @@ def main() -> None:
     args = parser.parse_args()
     if not DATA.is_dir():
         raise SystemExit("the recorded index is not here: set DPIP_BENCH_DATA")
+    for case in args.cases.split(","):
+        if not (DATA / "inputs" / f"{case}.in").is_file():
+            raise SystemExit(f"no input {case!r} was recorded")
     index = Index()
     try:
         with tempfile.TemporaryDirectory(prefix="dpip-bench-") as made:

@@ -9,6 +9,7 @@ or late changes how long a run takes, never what comes out.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from dpip.resolve.facts import CandidateFile, Dependencies, Direct, Project, Unavailable, Wants
+    from dpip.resolve.onward import Onward
 
 
 Result = TypeVar("Result")
@@ -131,8 +133,8 @@ class Gathered:
         their order, that no source can answer.
         """
         needed = [self._ask_direct(url) for url in wants.direct]
-        needed += [self._ask_page(name) for name in wants.projects]
-        needed += [self._ask_file(file) for file in wants.metadata]
+        needed += [self._ask_page(name, wants.onward) for name in wants.projects]
+        needed += [self._ask_file(file, wants.onward) for file in wants.metadata]
         for file in wants.ahead:
             self._ask_file(file)
         self._wait_for_some(needed)
@@ -143,13 +145,22 @@ class Gathered:
         self._wait(keys)
         return [self._facts.pop(key) for key in keys]
 
-    def _ask_page(self, name: str) -> Hashable:
-        return self._ask(("page", name), lambda: self._pages.project(name), name)
+    def _ask_page(self, name: str, onward: Onward | None = None) -> Hashable:
+        def then(_page: Any) -> None:
+            file = onward.file(name) if onward else None
+            if file is not None and self.dependencies(file) is None:
+                self._ask_file(file, onward)
 
-    def _ask_file(self, file: CandidateFile) -> Hashable:
-        return self._ask(
-            ("file", file.url), partial(self._metadata().read, file), _project_of(file.filename)
-        )
+        return self._ask(("page", name), lambda: self._pages.project(name), name, then)
+
+    def _ask_file(self, file: CandidateFile, onward: Onward | None = None) -> Hashable:
+        def then(record: Any) -> None:
+            for name in onward.names(record) if onward else ():
+                if self.project(name) is None:
+                    self._ask_page(name, onward)
+
+        read = partial(self._metadata().read, file)
+        return self._ask(("file", file.url), read, _project_of(file.filename), then)
 
     def _ask_direct(self, url: str) -> Hashable:
         return self._ask(("direct", url), partial(self._directs().read, url))
@@ -165,15 +176,28 @@ class Gathered:
                     found = self._facts.setdefault(key, found)
         return found
 
-    def _ask(self, key: Hashable, read: Callable[[], Any], project: str = "") -> Hashable:
+    def _ask(
+        self,
+        key: Hashable,
+        read: Callable[[], Any],
+        project: str = "",
+        then: Callable[[Any], None] = lambda _found: None,
+    ) -> Hashable:
+        """Have something read; `then` is told what it was, by the thread that read it."""
         with self._arrived:
             if key in self._facts or key in self._under_way:
                 return key
             self._under_way.add(key)
-        self._workers.submit(lambda: self._answer(key, read, project))
+        self._workers.submit(lambda: self._answer(key, read, project, then))
         return key
 
-    def _answer(self, key: Hashable, read: Callable[[], Any], project: str) -> None:
+    def _answer(
+        self,
+        key: Hashable,
+        read: Callable[[], Any],
+        project: str,
+        then: Callable[[Any], None],
+    ) -> None:
         try:
             found = read()
         except DpipError as error:
@@ -184,6 +208,9 @@ class Gathered:
             self._put(key, None, _Crashed(error))
         else:
             self._put(key, found, None)
+            # What is wrong with an answer is told where the solver comes to it.
+            with suppress(DpipError):
+                then(found)
 
     def _put(self, key: Hashable, found: Any, error: DpipError | None) -> None:
         with self._arrived:

@@ -77,8 +77,9 @@ class Catalog:
             if page is None:
                 return None
             given = self._pins(name)
-            found = Candidates(self.request, self.environment, page, given)
-            self._candidates[name] = found
+            fresh = Candidates(self.request, self.environment, page, given)
+            # Threads that look ahead make them too: the first one made is everybody's.
+            found = self._candidates.setdefault(name, fresh)
         return found
 
     def _page(self, name: str) -> Project | NotFound | None:
