@@ -146,6 +146,7 @@ class Kept(NamedTuple):
 
 
 def _resolve(args: argparse.Namespace, kept: Kept) -> int:
+    _load_msgspec()
     from dpip.cli import early, question
     from dpip.cli.progress import Progress
     from dpip.resolve import answering
@@ -174,6 +175,20 @@ def _resolve(args: argparse.Namespace, kept: Kept) -> int:
     finally:
         progress.clear()
         engine.close()
+
+
+def _load_msgspec() -> None:
+    """Import msgspec without typing_extensions, which a tenth of the imports would go to.
+
+    It takes three names from there that typing has as well, since Python 3.11.
+    """
+    if "typing_extensions" not in sys.modules:
+        sys.modules["typing_extensions"] = None  # type: ignore[assignment]
+        try:
+            import msgspec
+        finally:
+            del sys.modules["typing_extensions"]
+        assert msgspec
 
 
 def whereabouts(args: argparse.Namespace) -> Whereabouts:

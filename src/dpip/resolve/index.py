@@ -17,6 +17,7 @@ from urllib.parse import quote
 import msgspec
 
 from dpip.resolve import pages
+from dpip.resolve.asking import PAGE_HEADERS
 from dpip.resolve.errors import HttpFailure
 from dpip.resolve.facts import Project, Unavailable
 from dpip.resolve.store import StoredPage
@@ -168,7 +169,7 @@ class Indexes:
 
 
 def _request_headers(held: StoredPage | None) -> dict[str, str]:
-    headers = {"Accept": pages.ACCEPT, "Accept-Encoding": "gzip"}
+    headers = dict(PAGE_HEADERS)
     if held is not None and held.etag:
         headers["If-None-Match"] = held.etag
     elif held is not None and held.modified:

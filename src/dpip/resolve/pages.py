@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-ACCEPT = (
-    "application/vnd.pypi.simple.v1+json, "
-    "application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
-)
 MAX_PAGE = 512 * 2**20
 """Bytes of a decoded page that are still read; the largest real ones stay below 100 MB."""
 
