@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from urllib.parse import urljoin
 
 import pytest
 from hypothesis import given
@@ -126,12 +125,3 @@ def test_any_bytes_are_a_page_or_a_named_error(body: bytes) -> None:
     for kind in (JSON, "text/html"):
         with contextlib.suppress(BadAnswer):
             pages.parse(body, kind, "demo", URL, INDEX)
-
-
-@given(
-    st.sampled_from(["http://h/simple/x/", "http://h/x", "http://h", "http://h/a/b/c/d/?q"]),
-    st.lists(st.sampled_from(["../", "..", "./", ".", "/", "a", "b c", "?", "#", ";p", ":", "é"])),
-)
-def test_the_short_way_of_joining_is_no_other_way(base: str, parts: list[str]) -> None:
-    url = "".join(parts)
-    assert pages.joined(base, url) == urljoin(base, url)

@@ -11,6 +11,7 @@ from dpip.federation.heads import Heads
 from dpip.federation.peer import Membership
 from dpip.federation.told import NETWORK
 from dpip.federation.trust import Trust
+from dpip.settings import MIRROR_NAME
 from dpip.simple.routing import DEFAULT_SOURCE
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def membership(settings: Settings, index: Index, ledger: Ledger, guarded: Guarde
         ),
         heads=heads,
         dropped=dropped,
+        eager=bool(settings.first_contact) or (settings.home / MIRROR_NAME).exists(),
         url=settings.public_url,
         contacts=settings.first_contact,
         networks=settings.peer_networks,

@@ -89,7 +89,8 @@ def settle(
     }
     gone |= {name: said[name] for name in after.keys() - before.keys() if name in said}
     gone |= _replaced(before, after, said)
-    back = [(project, name) for name in after if name not in gone]
+    lie = connection.execute("SELECT filename FROM tombstones WHERE project=?", (project,))
+    back = [(project, name) for (name,) in lie if name in after and name not in gone]
     connection.executemany(
         "DELETE FROM tombstones WHERE project=? AND filename=? AND reason!='replaced'", back
     )

@@ -9,7 +9,6 @@ versions sorted once, and the files of a version stay encoded until somebody loo
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
@@ -19,6 +18,7 @@ from dpip.resolve.by_version import FilesByVersion
 from dpip.resolve.errors import BadAnswer
 from dpip.resolve.facts import CandidateFile, Project
 from dpip.resolve.names import file_version, normalize
+from dpip.simple.urls import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -129,7 +129,7 @@ def candidate(row: FileRow, page: PageRecord) -> CandidateFile:
     """Return a stored row as the solver reads it."""
     return CandidateFile(
         filename=row.filename,
-        url=row.url if "://" in row.url else joined(page.base, row.url),
+        url=joined(page.base, row.url),
         kind="wheel" if row.filename.endswith(".whl") else "sdist",
         sha256=row.sha256,
         size=row.size,
@@ -139,21 +139,6 @@ def candidate(row: FileRow, page: PageRecord) -> CandidateFile:
         metadata_sha256=row.metadata_sha256,
         index=page.index,
     )
-
-
-def joined(base: str, url: str) -> str:
-    """Return what `urljoin` does, in a tenth of the time where a page climbs up to its files."""
-    climbs, last, below = url.rpartition("../")
-    levels = len(climbs + last) // 3
-    plain = below and "./" not in below and not below.endswith(".") and below[0] not in "/?#"
-    if not levels or not plain or climbs + last != "../" * levels:
-        return urljoin(base, url)
-    return _folder(base, levels) + below
-
-
-@lru_cache(maxsize=4096)
-def _folder(base: str, levels: int) -> str:
-    return urljoin(base, "../" * levels)
 
 
 def rows(page: PageRecord) -> Iterator[FileRow]:
