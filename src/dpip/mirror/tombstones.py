@@ -94,6 +94,7 @@ def settle(
     connection.executemany(
         "DELETE FROM tombstones WHERE project=? AND filename=? AND reason!='replaced'", back
     )
+    keys = {**after, **before}
     connection.executemany(
         "INSERT INTO tombstones (project, filename, key, reason, detail, since)"
         " SELECT ?, ?, coalesce(?, (SELECT key FROM files WHERE project=? AND filename=?), ''),"
@@ -102,7 +103,7 @@ def settle(
         "  since=CASE WHEN reason=excluded.reason THEN since ELSE excluded.since END,"
         "  reason=excluded.reason, detail=excluded.detail, key=excluded.key",
         [
-            (project, name, before.get(name), project, name, reason, detail, now)
+            (project, name, keys.get(name), project, name, reason, detail, now)
             for name, (reason, detail) in gone.items()
         ],
     )
