@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from dpip.simple.repository import FileSource, PageSource
 
 IN_FLIGHT = 50
-PAGES_KEPT = 4096
+PAGES_KEPT = 64 * 2**20
+"""Bytes of pages that are kept parsed; the largest recorded question looks at 50 MB."""
+PAGE_ITSELF = 1000
+"""Bytes that a page takes beside its files, about."""
 RECORDS_KEPT = 50_000
 BASE = "http://node.invalid/simple/"
 UNBUILT = "source archives are the client's to build"
@@ -80,14 +83,15 @@ class NodeFacts:
                 stored = await self._page_source.page(name)
             except ProjectNotFound:
                 missing = Unavailable("not-found", f"no index has a project {name}")
-                self.projects.put(name, ("", missing))
+                self.projects.put(name, ("", missing), PAGE_ITSELF)
                 return ""
         if held is None or held[0] != stored.etag:
             url = f"{BASE}{name}/"
             page = await asyncio.to_thread(
                 pages.parse, stored.json, "application/json", name, url, BASE
             )
-            self.projects.put(name, (stored.etag, pages.project(page)))
+            weight = sum(map(len, page.files)) + PAGE_ITSELF
+            self.projects.put(name, (stored.etag, pages.project(page)), weight)
         return stored.etag
 
     async def _record(self, file: CandidateFile) -> Unavailable | None:
