@@ -148,7 +148,7 @@ class Gathered:
     def _ask_page(self, name: str, onward: Onward | None = None) -> Hashable:
         def then(_page: Any) -> None:
             file = onward.file(name) if onward else None
-            if file is not None and self.dependencies(file) is None:
+            if file is not None:
                 self._ask_file(file, onward)
 
         return self._ask(("page", name), lambda: self._pages.project(name), name, then)
@@ -156,8 +156,7 @@ class Gathered:
     def _ask_file(self, file: CandidateFile, onward: Onward | None = None) -> Hashable:
         def then(record: Any) -> None:
             for name in onward.names(record) if onward else ():
-                if self.project(name) is None:
-                    self._ask_page(name, onward)
+                self._ask_page(name, onward)
 
         read = partial(self._metadata().read, file)
         return self._ask(("file", file.url), read, _project_of(file.filename), then)

@@ -41,9 +41,12 @@ class Onward:
         for number in candidates.in_order(candidates.admitted(requirement)):
             files = candidates.files(number)
             if not isinstance(files, Unusable):
-                # Source may have to be built: nothing to do on a guess.
-                return files[0] if files[0].kind == "wheel" else None
+                return files[0] if self._is_worth_a_guess(name, files[0]) else None
         return None
+
+    def _is_worth_a_guess(self, name: str, file: CandidateFile) -> bool:
+        """Say whether a file is unknown, and cheap to ask: source may have to be built."""
+        return file.kind == "wheel" and self._catalog.dependencies(name, file) is None
 
     def names(self, found: Dependencies | Unavailable) -> list[str]:
         """Return the projects that a record which arrived will bring into sight."""
@@ -54,7 +57,7 @@ class Onward:
         named: dict[str, None] = {}
         for extra in extras:
             for each in self._catalog.active(found.requires, extra):
-                if not each.url:
+                if not each.url and self._catalog.candidates(each.name) is None:
                     self._wanted.setdefault(each.name, each)
                     named[each.name] = None
         return list(named)
