@@ -190,6 +190,23 @@ def test_an_answer_is_its_own_second_answer() -> None:
     assert answer(world, *again) == first
 
 
+def test_a_bound_that_leaves_the_first_release_out() -> None:
+    world = World()
+    world.release("a", "1")
+    world.release("a", "2", requires_python=">3.12")
+    assert answer(world, "a") == {
+        ("a", "1"): "python_full_version <= '3.12'",
+        ("a", "2"): "python_full_version > '3.12'",
+    }
+
+
+def test_a_scope_that_begins_within_a_minor_version() -> None:
+    world = World()
+    world.release("a", "1", requires_python=">3.12")
+    asked = Request(indexes.given("a"), LINUX, universal=True, requires_python=">=3.12.4")
+    assert isinstance(world.answer(asked), Solution)
+
+
 @pytest.mark.parametrize("python", ["3.12", "3.13"])
 def test_the_scope_starts_at_the_target_python(python: str) -> None:
     world = World()

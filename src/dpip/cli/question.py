@@ -65,8 +65,15 @@ def request(words: Words, args: argparse.Namespace) -> Request:
         exclude_newer=_moment(args.exclude_newer),
         formats=Formats(frozenset(inputs.no_binary), frozenset(inputs.only_binary)),
         universal=args.universal,
+        requires_python=_pythons(args),
         required_environments=tuple(args.required_environment),
     )
+
+
+def _pythons(args: argparse.Namespace) -> str:
+    """Return the Pythons of a universal answer where they begin within a minor version."""
+    written = str(args.python_version or "").removesuffix("+")
+    return f">={written}" if args.universal and written.count(".") > 1 else ""
 
 
 def _inputs(args: argparse.Namespace) -> Inputs:

@@ -226,7 +226,8 @@ def rendered(solution: Solution, request: Request, args: argparse.Namespace) -> 
         from dpip.resolve import pylock
 
         python = ".".join(request.target.python.split(".")[:2])
-        return pylock.render(solution, requires_python=f">={python}", all_files=everything)
+        wanted = request.requires_python or f">={python}"
+        return pylock.render(solution, requires_python=wanted, all_files=everything)
     from dpip.resolve import lockfile
 
     if args.format == "json":

@@ -19,6 +19,7 @@ earlier run, so a second run makes the same ones.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -64,7 +65,7 @@ class Scope:
         self.whole = whole
         self.marker = marker
         lowest, _ = algebra.python_bounds(marker)
-        self.oldest = Version("0") if lowest is None else lowest.version
+        self.oldest = lowest or Cut(Version("0"), after=False)
         self._active: dict[tuple[str, str], bool] = {}
 
     def active(self, marker: str, extra: str = "") -> bool:
@@ -80,11 +81,7 @@ class Scope:
 
     def admits_python(self, requires_python: str) -> bool:
         """Say whether a Requires-Python lets the oldest Python of the scope in."""
-        return all(
-            clause.contains(self.oldest, prereleases=True)
-            for clause in lower_bounds(requires_python)
-            if clause.operator != "!="
-        )
+        return all(needed <= self.oldest for needed in _lowest(requires_python))
 
     def rank(self, filename: str) -> int | None:
         """Rank any wheel that some Python of the whole can use, those for the target first.
@@ -116,15 +113,10 @@ class Scope:
 
     def python_forks(self, requires_python: str) -> tuple[Scope, ...]:
         """Split at the Python that a version needs, if the scope has both older and newer."""
-        bounds = [
-            Version(clause.version)
-            for clause in lower_bounds(requires_python)
-            if clause.operator in {">=", ">"}
-        ]
+        bounds = _lowest(requires_python)
         if not bounds:
             return ()
-        newer = algebra.between(PYTHON, Cut(max(bounds), after=False), None)
-        return self._parts(_cut(self.marker, newer))
+        return self._parts(_cut(self.marker, algebra.between(PYTHON, max(bounds), None)))
 
     def platform_forks(self, files: Sequence[CandidateFile]) -> tuple[Scope, ...] | None:
         """Return () if files suit all required environments, how to split, or None if not."""
@@ -143,6 +135,16 @@ class Scope:
 
     def _parts(self, parts: Sequence[Marker]) -> tuple[Scope, ...]:
         return tuple(Scope(self.whole, part) for part in parts) if len(parts) > 1 else ()
+
+
+@lru_cache(maxsize=4096)
+def _lowest(requires_python: str) -> tuple[Cut, ...]:
+    """Return where each lower bound of a Requires-Python begins on the line of versions."""
+    return tuple(
+        Cut(Version(clause.version), after=clause.operator == ">")
+        for clause in lower_bounds(requires_python)
+        if clause.operator in {">=", ">"}
+    )
 
 
 def _cut(part: Marker, at: Marker) -> list[Marker]:
