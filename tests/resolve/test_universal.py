@@ -190,6 +190,40 @@ def test_an_answer_is_its_own_second_answer() -> None:
     assert answer(world, *again) == first
 
 
+@pytest.mark.parametrize(
+    ("root", "constraints", "expected"),
+    [
+        (
+            "a",
+            ("a==1 ; sys_platform == 'linux'", "a==2 ; sys_platform != 'linux'"),
+            {("a", "1"): "sys_platform == 'linux'", ("a", "2"): "sys_platform != 'linux'"},
+        ),
+        (
+            "a>=2 ; sys_platform != 'linux'",
+            ("a<2 ; sys_platform == 'linux'",),
+            {("a", "2"): "sys_platform != 'linux'"},
+        ),
+        (
+            "a",
+            ("a<2 ; sys_platform == 'linux'",),
+            {("a", "1"): ""},
+        ),
+    ],
+)
+def test_constraints_that_hold_somewhere_split(
+    root: str, constraints: tuple[str, ...], expected: dict[tuple[str, str], str]
+) -> None:
+    world = World()
+    world.release("a", "1")
+    world.release("a", "2")
+    asked = Request(
+        indexes.given(root), LINUX, constraints=indexes.given(*constraints), universal=True
+    )
+    outcome = world.answer(asked)
+    assert isinstance(outcome, Solution)
+    assert {(pin.name, pin.version): pin.marker for pin in outcome.pins} == expected
+
+
 def test_a_bound_that_leaves_the_first_release_out() -> None:
     world = World()
     world.release("a", "1")

@@ -5,6 +5,7 @@ marker can hold at all, so one version must do for everybody. Where that is aski
 scope is split and its parts are solved one after the other:
 
 * requirements of one version on the same project disagree, under different markers;
+* a requirement is for newer Pythons only: what it leads to may be new, too;
 * a version needs a newer Python than the oldest of the scope, and there are newer ones in it;
 * a version has no file for one of the environments that the user requires.
 
@@ -95,9 +96,9 @@ class Scope:
         return ELSEWHERE if rank is None else rank
 
     def forks(self, requirements: Iterable[tuple[Requirement, str]]) -> tuple[Scope, ...]:
-        """Split where requirements on one project disagree; nothing if they do not.
+        """Split where requirements on one project disagree, or one is for newer Pythons only.
 
-        Each requirement comes with the extra that it was asked under.
+        Each requirement comes with the extra that it was asked under. Nothing: no reason to.
         """
         groups: dict[str, dict[Marker, set[tuple[str, str]]]] = {}
         for each, extra in requirements:
@@ -106,10 +107,16 @@ class Scope:
             group.setdefault(both(meaning, self.marker), set()).add((each.specifier, each.url))
         parts = [self.marker]
         for group in groups.values():
-            if len(group) > 1 and len(set.union(*group.values())) > 1:
-                for meaning in group:
+            disagree = len(group) > 1 and len(set.union(*group.values())) > 1
+            for meaning in group:
+                if disagree or self._is_newer(meaning):
                     parts = [piece for part in parts for piece in _cut(part, meaning)]
         return self._parts(parts)
+
+    def _is_newer(self, meaning: Marker) -> bool:
+        """Say whether a marker leaves out the oldest Pythons of the scope."""
+        lowest, _ = algebra.python_bounds(meaning)
+        return lowest is not None and lowest > self.oldest
 
     def python_forks(self, requires_python: str) -> tuple[Scope, ...]:
         """Split at the Python that a version needs, if the scope has both older and newer."""
