@@ -23,7 +23,7 @@ from dpip.resolve.connections import open_transport
 from dpip.resolve.engine import Engine, Places
 from dpip.resolve.environment import here
 from dpip.resolve.errors import BadAnswer, HttpFailure
-from dpip.resolve.request import Given, Request
+from dpip.resolve.request import Given, Releases, Request
 from dpip.resolve.requirement import parse
 from dpip.resolve.resolution import Impossible, Solution
 from dpip.resolve.store import Answer, Store
@@ -168,13 +168,13 @@ def test_requests_survive_the_wire(index: FixtureIndex) -> None:
         request("app[x]>=1,<2; python_version > '3'"),
         constraints=(Given(parse("lib<5")),),
         exclude_newer=5.0,
-        prereleases=True,
+        releases=Releases(frozenset({":all:", "a"}), frozenset({"b"})),
     )
     again = closure.request(closure.decode_question(closure.encode(closure.question(asked))))
     assert again.requirements == asked.requirements
     assert again.constraints == asked.constraints
     assert again.target.tags.rank("a-1-py3-none-any.whl") is not None
-    assert (again.exclude_newer, again.prereleases) == (5.0, True)
+    assert (again.exclude_newer, again.releases) == (5.0, asked.releases)
 
 
 # -- the client

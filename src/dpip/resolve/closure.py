@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dpip.resolve.environment import Tags, Target
-from dpip.resolve.request import Formats, Given, Request
+from dpip.resolve.request import ALL, Formats, Given, Releases, Request
 from dpip.resolve.requirement import parse
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class WireOptions(msgspec.Struct, frozen=True, omit_defaults=True):
 
     resolution: str = "highest"
     prereleases: bool = False
+    all_releases: tuple[str, ...] = ()
+    only_final: tuple[str, ...] = ()
     exclude_newer: float | None = None
     no_wheels: tuple[str, ...] = ()
     no_sdists: tuple[str, ...] = ()
@@ -82,7 +84,9 @@ def question(request: Request, state: str = "") -> Question:
         overrides=_to_wire(request.overrides),
         options=WireOptions(
             resolution=request.resolution,
-            prereleases=request.prereleases,
+            prereleases=ALL in request.releases.every,
+            all_releases=tuple(sorted(request.releases.every - {ALL})),
+            only_final=tuple(sorted(request.releases.final)),
             exclude_newer=request.exclude_newer,
             no_wheels=tuple(sorted(request.formats.no_wheels)),
             no_sdists=tuple(sorted(request.formats.no_sdists)),
@@ -105,13 +109,18 @@ def request(asked: Question) -> Request:
         constraints=_from_wire(asked.constraints),
         overrides=_from_wire(asked.overrides),
         resolution=options.resolution,  # type: ignore[arg-type]
-        prereleases=options.prereleases,
+        releases=_releases(options),
         exclude_newer=options.exclude_newer,
         formats=Formats(frozenset(options.no_wheels), frozenset(options.no_sdists)),
         universal=options.universal,
         requires_python=options.requires_python,
         required_environments=options.required_environments,
     )
+
+
+def _releases(options: WireOptions) -> Releases:
+    every = {*options.all_releases, *([ALL] if options.prereleases else [])}
+    return Releases(frozenset(every), frozenset(options.only_final))
 
 
 def can_ask(request: Request) -> bool:
