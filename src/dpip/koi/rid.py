@@ -62,10 +62,12 @@ class RIDType(type):
         return f"<RIDType {cls}>"
 
     def __eq__(cls, other: object) -> bool:
-        return cls is other or (isinstance(other, RIDType) and str(cls) == str(other))
+        if cls is other:
+            return True
+        return isinstance(other, RIDType) and cls.text == other.text and bool(cls.text)
 
     def __hash__(cls) -> int:
-        return hash(str(cls))
+        return hash(cls.text)
 
 
 def type_string(scheme: str | None, namespace: str | None) -> str:
