@@ -126,7 +126,7 @@ class RID(metaclass=RIDType):
             kind = f"{scheme}:{namespace}"
         if not scheme or not colon or not rest:
             raise InvalidRid(f"not a RID: {text[:100]!r}")
-        cls: Any = RIDType.from_string(kind)
+        cls: Any = _declared.get(kind) or _dynamic(kind)
         try:
             found: RID = cls.from_reference(rest)
         except (TypeError, LookupError, ValueError) as error:
