@@ -120,7 +120,7 @@ class Journal:
     def _position(self, cursor: str) -> int | None:
         """Return the number that a cursor stands for, None if it means nothing here."""
         name, _, digits = cursor.partition(":")
-        if not digits.isdigit() or len(digits) > 18:
+        if not digits.isdecimal() or len(digits) > 18:
             return None
         era = self._store.row("SELECT id FROM era WHERE name=?", (name,))
         if era is None:
