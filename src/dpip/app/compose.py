@@ -46,7 +46,8 @@ def build(settings: Settings) -> Node:
     ledger = Ledger(settings.home / "koi" / "ledger.sqlite3")
     guarded = Guarded(ledger)
     told = ToldPages(lambda: peer.cache, guarded)
-    index = Index(settings, stored, directory.tellers, told, kubo.afar if kubo else None)
+    afar = kubo.afar if kubo else None
+    index = Index(settings, stored, directory.tellers, told, afar, dial=directory.dial)
     peer = Peer(
         membership(settings, index, ledger, guarded),
         ledger,

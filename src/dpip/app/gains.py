@@ -29,7 +29,7 @@ def neighbours(
     """Return neighbours as a source: by recipe, by leaves, whole."""
     return Neighbours(
         directory,
-        means=(Assembly(blocks), Leaves()),
+        means=(Assembly(blocks, directory.dial), Leaves(directory.dial)),
         whole=WholeFiles(directory),
         savings=savings,
         clock=time.monotonic,

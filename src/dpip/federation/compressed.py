@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
 
+    from dpip.ipfs.connections import Dial
     from dpip.simple.asgi import Receive, Scope, Send
 
 CODING = "zstd"
@@ -74,8 +75,8 @@ async def _send(send: Send, head: dict[str, Any], body: bytes) -> None:
 class Blocks:
     """The blocks of another node. Thread-safe; `moved` counts bytes of bodies received."""
 
-    def __init__(self, url: str, *, timeout: float) -> None:
-        self._connections = Connections(url, timeout=timeout)
+    def __init__(self, url: str, *, timeout: float, dial: Dial | None = None) -> None:
+        self._connections = Connections(url, timeout=timeout, dial=dial)
         self.moved = 0
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from dpip.federation.rids import IpnsName, PypiFile
 from dpip.koi import KoiError
 from dpip.koi.errors import ForbiddenAddress
 from dpip.koi.network.address import AddressPolicy
+from dpip.koi.network.dial import dialer
 from dpip.koi.protocol.consts import PREFIX
 from dpip.koi.protocol.node import NodeType
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class GraphDirectory:
-    """The full nodes of a KOI node's graph. `node` returns it once it runs."""
+    """The full nodes of a KOI node's graph. `node` returns it once it runs.
+
+    `dial` connects to one of them as a blocking client does, at an address that is allowed.
+    """
 
     def __init__(
         self, node: Callable[[], NodeInterface | None], networks: Sequence[str] = ()
@@ -29,6 +33,7 @@ class GraphDirectory:
         self._node = node
         self._networks = tuple(networks)
         self._order = random.Random()
+        self.dial = dialer(self)
 
     def near(self, record: FileRecord) -> list[str]:
         """Return base URLs of nodes, the one that told of the file first."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from .errors import InvalidContents, MalformedMessage, Refused
+from .errors import InvalidContents, KoiError, MalformedMessage, Refused
 from .model import convert
 from .protocol import wire
 from .protocol.api_models import EventsPayload
@@ -115,5 +115,5 @@ def _token(envelope: wire.Envelope, kind: type[Any], key: str) -> bytes:
     """Return the replay token of a signature that holds, else nothing."""
     try:
         return verified(key, envelope.signed_forms(kind), envelope.signature)
-    except (msgspec.MsgspecError, MalformedMessage, InvalidContents):
+    except (msgspec.MsgspecError, KoiError, ValueError, RecursionError):
         return b""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..blockstore import Blockstore
+    from ..connections import Dial
 
 MAX_BLOCK = 4 * 2**20
 MAX_RECORD = 10 * 2**10
@@ -52,9 +53,16 @@ class Gateway:
     Every method raises NotFound, Unavailable, or where bytes are wrong HashMismatch.
     """
 
-    def __init__(self, url: str, *, timeout: float = 20, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float = 20,
+        tls: ssl.SSLContext | None = None,
+        dial: Dial | None = None,
+    ) -> None:
         self.url = url
-        self._connections = Connections(url, timeout=timeout, tls=tls)
+        self._connections = Connections(url, timeout=timeout, tls=tls, dial=dial)
 
     def close(self) -> None:
         """Close the kept connections."""

@@ -205,7 +205,7 @@ class Caller:
 def _error_code(body: bytes) -> str:
     try:
         found = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return ""
     code = found.get("error") if isinstance(found, dict) else None
     return code if isinstance(code, str) else ""

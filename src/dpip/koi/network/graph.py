@@ -41,6 +41,7 @@ class NetworkGraph:
         self._nodes: dict[KoiNetNode, NodeProfile] = {}
         self._edges: dict[KoiNetEdge, EdgeProfile] = {}
         self._pairs: Edges = {}
+        self._touching: dict[KoiNetNode, dict[KoiNetEdge, None]] = {}
         self.dg = DirectedGraph(self._nodes, self._pairs)
         self._keyed = _Keyed(self._nodes)
 
@@ -49,6 +50,7 @@ class NetworkGraph:
         self._nodes.clear()
         self._edges.clear()
         self._pairs.clear()
+        self._touching.clear()
         for rid in self.cache.list_rids([KoiNetNode, KoiNetEdge]):
             bundle = self.cache.read(rid)
             if bundle is not None:
@@ -68,14 +70,23 @@ class NetworkGraph:
             if edge is not None:
                 self._edges[rid] = edge
                 self._pairs[edge.source, edge.target] = {"rid": rid}
+                for end in (edge.source, edge.target):
+                    self._touching.setdefault(end, {})[rid] = None
 
     def _unlink(self, rid: KoiNetEdge) -> None:
         old = self._edges.pop(rid, None)
-        if old is None or self._pairs.get((old.source, old.target), {}).get("rid") != rid:
+        if old is None:
+            return
+        for end in {old.source, old.target}:
+            del self._touching[end][rid]
+            if not self._touching[end]:
+                del self._touching[end]
+        if self._pairs[old.source, old.target]["rid"] != rid:
             return
         del self._pairs[old.source, old.target]
         # Nothing stops peers from making two edges between the same nodes.
-        for other, edge in self._edges.items():
+        for other in self.edges_of(old.source):
+            edge = self._edges[other]
             if (edge.source, edge.target) == (old.source, old.target):
                 self._pairs[old.source, old.target] = {"rid": other}
 
@@ -83,9 +94,14 @@ class NetworkGraph:
         """Return this node's edges: those that bring events ("in"), carry them ("out"), all."""
         me = self.identity.rid
         found = []
-        for (source, target), data in list(self._pairs.items()):
-            if (direction != "in" and source == me) or (direction != "out" and target == me):
-                found.append(data["rid"])
+        for rid in self.edges_of(me):
+            edge = self._edges.get(rid)
+            if edge is None or self.edge_between(edge.source, edge.target) != rid:
+                continue
+            if (direction != "in" and edge.source == me) or (
+                direction != "out" and edge.target == me
+            ):
+                found.append(rid)
         return found
 
     def get_neighbors(
@@ -124,6 +140,11 @@ class NetworkGraph:
             rid = self.edge_between(source, target)
         return None if rid is None else self._edges.get(rid)
 
+    def tells(self, source: KoiNetNode, target: KoiNetNode, kind: RIDType) -> bool:
+        """Say whether a node has agreed to tell another of events of a type."""
+        edge = self.get_edge_profile(source=source, target=target)
+        return edge is not None and edge.status == EdgeStatus.APPROVED and kind in edge.rid_types
+
     def edge_between(self, source: KoiNetNode, target: KoiNetNode) -> KoiNetEdge | None:
         """Return the RID of the edge from one node to another."""
         data = self._pairs.get((source, target))
@@ -131,9 +152,7 @@ class NetworkGraph:
 
     def edges_of(self, node: KoiNetNode) -> list[KoiNetEdge]:
         """Return every known edge that touches a node."""
-        return [
-            rid for rid, edge in list(self._edges.items()) if node in (edge.source, edge.target)
-        ]
+        return list(self._touching.get(node, ()))
 
     def profiles(self) -> list[tuple[KoiNetNode, NodeProfile]]:
         """Return every known node with its profile."""

@@ -303,6 +303,6 @@ def _span(sequence: str) -> tuple[str, int, int]:
     """Read `<lane>:<first>-<last>`; an empty lane if it is not that."""
     lane, _, span = sequence.rpartition(":")
     first, _, last = span.partition("-")
-    if not lane or not first.isdigit() or not last.isdigit() or len(sequence) > LONGEST_SPAN:
+    if not lane or not first.isdecimal() or not last.isdecimal() or len(sequence) > LONGEST_SPAN:
         return "", 0, 0
     return lane, int(first), int(last)

@@ -160,7 +160,11 @@ def types_of_interest(processor: Processor, profile: NodeProfile) -> list[RIDTyp
 
 @KnowledgeHandler.create(HandlerType.Network)
 def basic_network_output_filter(processor: Processor, kobj: KnowledgeObject) -> Outcome:
-    """Tell the subscribers of what this node provides, and whoever shares an edge with it."""
+    """Tell the subscribers of what this node provides, and whoever shares an edge with it.
+
+    Of what came from another node, those hear nothing who are told by somebody else for sure:
+    otherwise, where everybody subscribes to everybody, each event would go over each edge.
+    """
     me = processor.identity
     graph = processor.network.graph
     mine = False
@@ -172,11 +176,25 @@ def basic_network_output_filter(processor: Processor, kobj: KnowledgeObject) -> 
             if graph.get_node_profile(other) is not None:
                 kobj.network_targets.add(other)
         mine = mine or kobj.rid == me.rid
-    if mine or type(kobj.rid) in me.profile.provides.event:
-        kobj.network_targets.update(graph.get_neighbors("out", allowed_type=type(kobj.rid)))
+    kind = type(kobj.rid)
+    if mine or kind in me.profile.provides.event:
+        speakers = _other_speakers(kobj, me.rid)
+        for subscriber in graph.get_neighbors("out", allowed_type=kind):
+            if not any(graph.tells(speaker, subscriber, kind) for speaker in speakers):
+                kobj.network_targets.add(subscriber)
     if kobj.sender is not None:
         kobj.network_targets.discard(kobj.sender)
     return kobj
+
+
+def _other_speakers(kobj: KnowledgeObject, me: KoiNetNode) -> set[KoiNetNode]:
+    """Return who else tells its own subscribers: the sender, and both ends of an edge of others."""
+    if kobj.sender is None:
+        return set()
+    edge = _edge_profile(kobj) if isinstance(kobj.rid, KoiNetEdge) else None
+    if edge is None or me in {edge.source, edge.target}:
+        return {kobj.sender}
+    return {kobj.sender, edge.source, edge.target}
 
 
 @KnowledgeHandler.create(HandlerType.Final, rid_types=[KoiNetNode])
