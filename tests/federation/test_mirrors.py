@@ -110,6 +110,33 @@ def test_a_liar_is_believed_by_nobody(tmp_path: Path, count: int) -> None:
     story(told, tmp_path, count)
 
 
+def test_a_page_stays_while_news_of_it_is_not_complete(tmp_path: Path) -> None:
+    """The news of files comes before that of their project: it says nothing of a deletion."""
+
+    async def told(mirrors: Mirrors) -> None:
+        release(mirrors, NAMES[0], 1)
+        for number in (SOURCE, RELAY):
+            await mirrors.look(number, NAMES[0])
+        file, project = mirrors.parts[SOURCE].announcer.news(NAMES[0])
+        for kobj in (file, project):
+            mirrors.hears(RELAY, SOURCE, kobj)
+            await mirrors.parts[RELAY].adopter.step()
+            assert mirrors.shown(RELAY, NAMES[0]) == mirrors.truth(NAMES[0]), kobj.rid
+        await mirrors.converge()
+        del mirrors.index.pages[NAMES[0]]
+        await mirrors.look(SOURCE, NAMES[0])
+        await mirrors.converge()
+        assert mirrors.shown(RELAY, NAMES[0]) is None
+        release(mirrors, NAMES[0], 2)
+        await mirrors.look(SOURCE, NAMES[0])
+        await mirrors.look(RELAY, NAMES[0])
+        mirrors.hears(RELAY, SOURCE, mirrors.parts[SOURCE].announcer.news(NAMES[0])[0])
+        await mirrors.parts[RELAY].adopter.step()
+        assert mirrors.shown(RELAY, NAMES[0]) == mirrors.truth(NAMES[0])
+
+    story(told, tmp_path, 3)
+
+
 def test_what_a_lost_node_told_some_is_learned_from_them(tmp_path: Path) -> None:
     async def told(mirrors: Mirrors) -> None:
         release(mirrors, NAMES[0], 1)

@@ -158,15 +158,14 @@ class Pages:
         self._memory.put(page, fresh_until=at + self.policy.max_age)
         return page
 
-    async def gone(self, name: str, at: float | None = None) -> None:
+    async def gone(self, name: str, at: float) -> None:
         """Drop a page of which somebody who is believed says that its source has none.
 
         `at` is the time of the newest page that is known to be gone: what is told of a later
         one is news.
         """
         self._memory.drop(name)
-        when = self._now() if at is None else at
-        absent = PageRecord(name, when, absent=True, source=self._source)
+        absent = PageRecord(name, at, absent=True, source=self._source)
         await asyncio.wrap_future(self._catalog.put_record(absent))
 
     def doubt(self, name: str) -> None:
