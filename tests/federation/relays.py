@@ -9,6 +9,7 @@ connections that were kept alive are broken off.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Collection, Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -80,10 +81,9 @@ class Relays:
 
         async def parted() -> None:
             self._sides = {name: number for number, side in enumerate(sides) for name in side}
-            for link in list(self._links):
-                if not self._may(link):
-                    self.cut += 1
-                    link.cut()
+            for link in self._crossing(self._links):
+                self.cut += 1
+                link.cut()
 
         self._run(parted())
 
@@ -109,22 +109,30 @@ class Relays:
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
-    def _may(self, link: Link) -> bool:
-        """Say whether a connection stays on one side; one whose owner is unknown does not."""
-        if self._sides is None:
-            return True
-        caller = self._owner(link.caller.get_extra_info("peername"), link.relay.address)
-        return caller is not None and self._sides.get(caller) == self._sides.get(link.relay.name)
+    def _crossing(self, links: Collection[Link]) -> list[Link]:
+        """Return the connections from one side to another, and those whose owner is unknown."""
+        if self._sides is None or not links:
+            return []
+        table = Path("/proc/net/tcp").read_text("ascii")
+        made = {
+            link: socket_inode(table, link.caller.get_extra_info("peername"), link.relay.address)
+            for link in links
+        }
+        owners = self._owners({inode for inode in made.values() if inode is not None})
+        sides = {inode: self._sides.get(name) for inode, name in owners.items()}
+        return [
+            link
+            for link, inode in made.items()
+            if inode not in sides or sides[inode] != self._sides.get(link.relay.name)
+        ]
 
-    def _owner(self, local: Address, remote: Address) -> str | None:
-        """Return the node whose process has a socket from `local` to `remote` open."""
-        inode = socket_inode(local, remote)
-        if inode is None:
-            return None
+    def _owners(self, inodes: set[str]) -> dict[str, str]:
+        """Return which node has which of these sockets open."""
+        found: dict[str, str] = {}
         for relay in self._relays.values():
-            if relay.pid and has_open(relay.pid, inode):
-                return relay.name
-        return None
+            if relay.pid and len(found) < len(inodes):
+                found.update((inode, relay.name) for inode in sockets(relay.pid) if inode in inodes)
+        return found
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         address = writer.get_extra_info("sockname")
@@ -132,7 +140,7 @@ class Relays:
         link = Link(relay, writer)
         self._links.add(link)
         try:
-            if not self._may(link):
+            if self._crossing([link]):
                 self.refused += 1
                 return
             if relay.port:
@@ -158,24 +166,21 @@ async def _pour(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
         target.write_eof()
 
 
-def socket_inode(local: Address, remote: Address) -> str | None:
-    """Return the inode of this machine's socket from one address to another."""
-    wanted = (_spelled(local), _spelled(remote))
-    for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
-        parts = line.split()
-        if (parts[1], parts[2]) == wanted:
-            return parts[9]
-    return None
+def socket_inode(table: str, local: Address, remote: Address) -> str | None:
+    """Return the inode of the socket from one address to another, in the kernel's table."""
+    at = table.find(f" {_spelled(local)} {_spelled(remote)} ")
+    return None if at < 0 else table[at : table.find("\n", at)].split()[8]
 
 
-def has_open(pid: int, inode: str) -> bool:
-    """Say whether a process has that socket open."""
+def sockets(pid: int) -> Iterator[str]:
+    """Yield the inodes of the sockets that a process has open, the newest first."""
+    folder = f"/proc/{pid}/fd"
     with suppress(OSError):
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        for number in sorted(map(int, os.listdir(folder)), reverse=True):  # noqa: PTH208 - ten times quicker
             with suppress(OSError):
-                if str(descriptor.readlink()) == f"socket:[{inode}]":
-                    return True
-    return False
+                kind, _, inode = os.readlink(f"{folder}/{number}").partition(":[")  # noqa: PTH115
+                if kind == "socket":
+                    yield inode.rstrip("]")
 
 
 def _spelled(address: Address) -> str:
