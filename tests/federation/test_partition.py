@@ -143,7 +143,7 @@ def see(members: Sequence[Member], name: str, *versions: str) -> None:
     wanted = [f"{name}-{version}-py3-none-any.whl" for version in versions]
 
     def seen(member: Member) -> bool:
-        return sorted(filenames(member.url, name)) == wanted
+        return bool(sorted(filenames(member.url, name)) == wanted)
 
     for member in members:
         until(lambda member=member: seen(member), 100)  # type: ignore[misc]
