@@ -135,7 +135,7 @@ def halves(home: Path, count: int) -> Iterator[Halves]:
 def hears_all(member: Member, count: int) -> bool:
     """Say whether all others tell a node of what they hear: who has just come knows only some."""
     peers = Inspection(member.process.home / "koi").peers()
-    return sum(peer["tells_us"] == "approved" for peer in peers) == count - 1
+    return [peer["tells_us"] for peer in peers] == ["approved"] * (count - 1)
 
 
 def see(members: Sequence[Member], name: str, *versions: str) -> None:
@@ -143,7 +143,7 @@ def see(members: Sequence[Member], name: str, *versions: str) -> None:
     wanted = [f"{name}-{version}-py3-none-any.whl" for version in versions]
 
     def seen(member: Member) -> bool:
-        return bool(sorted(filenames(member.url, name)) == wanted)
+        return sorted(filenames(member.url, name)) == wanted
 
     for member in members:
         until(lambda member=member: seen(member), 100)  # type: ignore[misc]

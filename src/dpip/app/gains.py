@@ -14,9 +14,12 @@ from dpip.federation.whole import WholeFiles
 from dpip.mirror.worklist import Worklist
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dpip.federation.directory import GraphDirectory
+    from dpip.federation.offers import Sign
     from dpip.ipfs.blockstore import Blockstore
-    from dpip.mirror.catalog import Catalog
+    from dpip.mirror.catalog import Catalog, FileRecord
 
 MARK = "savings"
 NOTED_EVERY = 3.0
@@ -24,13 +27,18 @@ NOTED_EVERY = 3.0
 
 
 def neighbours(
-    directory: GraphDirectory, blocks: Blockstore, savings: Savings, *, offline: bool
+    directory: GraphDirectory,
+    blocks: Blockstore,
+    savings: Savings,
+    sign: Callable[[str, FileRecord], Sign],
+    *,
+    offline: bool,
 ) -> Neighbours:
     """Return neighbours as a source: by recipe, by leaves, whole."""
     return Neighbours(
         directory,
         means=(Assembly(blocks), Leaves()),
-        whole=WholeFiles(directory),
+        whole=WholeFiles(directory, sign),
         savings=savings,
         clock=time.monotonic,
         insistent=offline,

@@ -92,9 +92,12 @@ class KuboSide:
             self._stack.enter_context(jobs(settings)),
             lambda root, held: car.write([root], _blocks(blocks, root, held)),
         )
-        self.blocks: Blockstore = Failover([blocks, KuboBlockstore(self._kubo)])
         self.afar: Blockstore = KuboBlockstore(self._kubo, offline=False)
         """What the daemon has or can fetch; a block may have to be waited for."""
+
+    def beside(self, blocks: Blockstore) -> Blockstore:
+        """Return these blocks, and behind them what the daemon has."""
+        return Failover([blocks, KuboBlockstore(self._kubo)])
 
     def start(self) -> None:
         """Begin to do what is in the queue, and to follow names where PubSub is on."""

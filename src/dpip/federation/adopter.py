@@ -104,9 +104,9 @@ class Adopter:
             return
         found = known.project(self._cache, name)
         if found is None:
-            at = known.forgotten_at(self._cache, name)
-            if at is not None and record is not None and not record.absent:
-                await self._pages.gone(name, at)
+            until = known.forgotten_at(self._cache, name)
+            if until is not None and record is not None and not record.absent:
+                await self._pages.gone(name, until)
             return
         claim, at = found
         if not is_newer(claim, at, record):

@@ -71,7 +71,7 @@ class Assembly:
             return False
         try:
             root = CID.parse(offer.recipe or "")
-            if not self._complete(offer.url, root, attempt):
+            if not self._complete(offer, root, attempt):
                 return False
         except NotFound:
             return False
@@ -102,9 +102,9 @@ class Assembly:
             return False
         return True
 
-    def _complete(self, url: str, root: CID, attempt: Attempt) -> bool:
+    def _complete(self, offer: Offer, root: CID, attempt: Attempt) -> bool:
         """Fetch what is missing below `root`, unless that is clearly too much."""
-        fetching = _Fetching(self._blocks, url, attempt.progress)
+        fetching = _Fetching(self._blocks, offer, attempt.progress)
         try:
             most = int((attempt.most or 0) * WORTH)
             leaves = fetching.tree(root, most)
@@ -118,9 +118,9 @@ class Assembly:
 class _Fetching:
     """Blocks from one neighbour, as far as they are missing here."""
 
-    def __init__(self, blocks: Blockstore, url: str, progress: Progress) -> None:
+    def __init__(self, blocks: Blockstore, offer: Offer, progress: Progress) -> None:
         self._blocks = blocks
-        self._peer = Blocks(url, timeout=STALL)
+        self._peer = Blocks(offer.url, timeout=STALL, sign=offer.sign)
         self._progress = progress
         self._before = progress.came
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="assembly")

@@ -13,7 +13,7 @@ from dpip.koi.protocol.consts import PREFIX
 from dpip.koi.protocol.node import NodeType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from dpip.koi import RID, Cache, NodeInterface
     from dpip.koi.network.address import Address
@@ -21,29 +21,42 @@ if TYPE_CHECKING:
 
 
 class GraphDirectory:
-    """The full nodes of a KOI node's graph. `node` returns it once it runs."""
+    """The full nodes of a KOI node's graph. `node` returns it once it runs.
+
+    `circle` returns the key hashes of those who may be asked about a project: others would learn
+    its name by the question. None: anybody may be asked.
+    """
 
     def __init__(
-        self, node: Callable[[], NodeInterface | None], networks: Sequence[str] = ()
+        self,
+        node: Callable[[], NodeInterface | None],
+        networks: Sequence[str] = (),
+        *,
+        circle: Callable[[str], Container[str] | None] = lambda _: None,
     ) -> None:
+        self._circle = circle
         self._node = node
         self._networks = tuple(networks)
         self._order = random.Random()
 
     def near(self, record: FileRecord) -> list[str]:
         """Return base URLs of nodes, the one that told of the file first."""
+        circle = self._circle(record.project)
         try:
-            return self.around(PypiFile(record.project, record.filename))
+            return self.around(PypiFile(record.project, record.filename), circle)
         except ValueError:
-            return self.around(None)
+            return self.around(None, circle)
 
     def tellers(self, names: Sequence[str]) -> list[str]:
         """Return base URLs of nodes, those first that told of heads of these IPNS names."""
         found = [url for name in names for url in self.around(IpnsName(name))[:1]]
         return list(dict.fromkeys([*found, *self.around(None)]))
 
-    def around(self, rid: RID | None) -> list[str]:
-        """Return base URLs of nodes, the one that told of `rid` first, the others by chance."""
+    def around(self, rid: RID | None, circle: Container[str] | None = None) -> list[str]:
+        """Return base URLs of nodes, the one that told of `rid` first, the others by chance.
+
+        With a `circle`, only of nodes whose keys have these hashes.
+        """
         node = self._node()
         if node is None:
             return []
@@ -53,6 +66,8 @@ class GraphDirectory:
         for peer, profile in node.graph.profiles():
             url = profile.base_url
             if peer == node.identity.rid or profile.node_type != NodeType.FULL or not url:
+                continue
+            if circle is not None and not (peer.names_key and peer.id in circle):
                 continue
             if _callable(addresses, url):
                 rank = (str(peer) != teller, self._order.random())

@@ -51,13 +51,13 @@ class Leaves:
         if offer.root is None or 0 < (attempt.most or 0) <= ONE_LEAF:
             return False
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, _bring, offer.url, offer.root, attempt)
+        return await loop.run_in_executor(self._threads, _bring, offer, offer.root, attempt)
 
 
-def _bring(url: str, text: str, attempt: Attempt) -> bool:
+def _bring(offer: Offer, text: str, attempt: Attempt) -> bool:
     if attempt.progress.stopped:
         return False
-    gateway = Gateway(url, timeout=STALL)
+    gateway = Gateway(offer.url, timeout=STALL, headers=offer.sign)
     try:
         root = CID.parse(text)
         if attempt.prefix is None or attempt.prefix[0] != root:
@@ -71,7 +71,7 @@ def _bring(url: str, text: str, attempt: Attempt) -> bool:
     except NotFound:
         return False
     except (IpfsError, OSError) as error:
-        raise NeighbourFailed(f"{url}: {error}") from None
+        raise NeighbourFailed(f"{offer.url}: {error}") from None
     finally:
         gateway.close()
     return True

@@ -27,7 +27,7 @@ from dpip.simple.upstream import Validators
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from dpip.mirror.catalog import Catalog
+    from dpip.mirror.catalog import Catalog, FileRecord
     from dpip.mirror.source import PageSource
     from dpip.simple.model import Project
     from dpip.simple.upstream import Fetched
@@ -55,6 +55,7 @@ class Pages:
         policy: Policy,
         now: Callable[[], float],
         patience: float = 5.0,
+        listed: Callable[[list[FileRecord]], None] = lambda _: None,
     ) -> None:
         self._upstream = upstream
         self._source = source
@@ -63,6 +64,7 @@ class Pages:
         self.policy = policy
         self._now = now
         self._patience = patience
+        self._listed = listed
         self._memory = PageMemory()
         self._asking: dict[str, asyncio.Task[StoredPage]] = {}
         self._failures: dict[str, Known] = {}
@@ -311,7 +313,14 @@ class Pages:
         said: Callable[[str], None] = lambda _: None,
     ) -> StoredPage:
         return await record_page(
-            self._catalog, self._render, name, fetched, source=self._source, now=now, rendered=said
+            self._catalog,
+            self._render,
+            name,
+            fetched,
+            source=self._source,
+            now=now,
+            rendered=said,
+            listed=self._listed,
         )
 
 
