@@ -234,7 +234,7 @@ def test_who_holds_a_private_file_is_said_to_readers_alone(
 
 
 def test_a_private_file_stays_withheld_over_restarts_and_deletion(tmp_path: Path) -> None:
-    environ = {"DPIP_PRIVATE_READERS": "10.9.9.0/24"}
+    environ: dict[str, Any] = {"DPIP_PRIVATE_READERS": "10.9.9.0/24"}
     with node(tmp_path / "a", "--offline", **environ) as running:
         made, _ = upload(running, tmp_path)
     with node(tmp_path / "a", "--offline", **environ) as running:
