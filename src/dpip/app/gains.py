@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dpip.federation.assembly import Assembly
 from dpip.federation.leaves import Leaves
+from dpip.federation.neighbours import Directory as Asked
 from dpip.federation.neighbours import Neighbours
+from dpip.federation.offers import unsigned
 from dpip.federation.savings import Savings, Totals, decode, encode
 from dpip.federation.whole import WholeFiles
+from dpip.koi.network.transport import Addresses
 from dpip.mirror.worklist import Worklist
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dpip.federation.directory import GraphDirectory
     from dpip.federation.offers import Sign
     from dpip.ipfs.blockstore import Blockstore
     from dpip.mirror.catalog import Catalog, FileRecord
@@ -27,10 +29,10 @@ NOTED_EVERY = 3.0
 
 
 def neighbours(
-    directory: GraphDirectory,
+    directory: Directory,
     blocks: Blockstore,
     savings: Savings,
-    sign: Callable[[str, FileRecord], Sign],
+    sign: Callable[[str, FileRecord], Sign] = lambda _url, _record: unsigned,
     *,
     offline: bool,
 ) -> Neighbours:
@@ -43,6 +45,10 @@ def neighbours(
         clock=time.monotonic,
         insistent=offline,
     )
+
+
+class Directory(Asked, Addresses, Protocol):
+    """Who is there to be asked, and what may be called."""
 
 
 class Gains:

@@ -66,22 +66,17 @@ def _told(config: Settings, archives: Archives) -> Iterator[Callable[[Archive], 
 @contextlib.contextmanager
 def _apart(home: Path, archives: Archives) -> Iterator[Apart]:
     """Give the files of a home that are not for everybody."""
-    from dpip.federation.guarded import Guarded
-    from dpip.federation.ledger import Ledger
-    from dpip.federation.told import with_told
+    from dpip.app.routed import routes_of
     from dpip.mirror.apart import Apart
     from dpip.mirror.catalog import Catalog
     from dpip.mirror.private import Private
-    from dpip.mirror.uploads import with_private
-    from dpip.simple.routing import DEFAULT_SOURCE, Routes
+    from dpip.simple.routing import DEFAULT_SOURCE
 
     with (
         contextlib.closing(Catalog(home / "catalog.sqlite3")) as catalog,
         contextlib.closing(Private(home / "private.sqlite3")) as private,
-        contextlib.closing(Ledger(home / "koi" / "ledger.sqlite3")) as ledger,
     ):
-        table = with_private(catalog.routes(), private.names())
-        routes = Routes.from_patterns(with_told(table, Guarded(ledger).names))
+        routes = routes_of(home, catalog)
         apart = Apart(catalog, archives, lambda name: routes.source_of(name) != DEFAULT_SOURCE)
         apart.add(private.uploaded())
         apart.follow(routes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dpip.federation.rids import IpnsName, PypiFile
@@ -13,7 +14,7 @@ from dpip.koi.protocol.consts import PREFIX
 from dpip.koi.protocol.node import NodeType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from dpip.koi import RID, Cache, NodeInterface
     from dpip.koi.network.address import Address
@@ -62,17 +63,14 @@ class GraphDirectory:
             return []
         addresses = self._addresses(node)
         teller = None if rid is None else _teller(node, rid)
-        found: list[tuple[bool, float, str]] = []
+        found: list[tuple[str, str]] = []
         for peer, profile in node.graph.profiles():
             url = profile.base_url
             if peer == node.identity.rid or profile.node_type != NodeType.FULL or not url:
                 continue
-            if circle is not None and not (peer.names_key and peer.id in circle):
-                continue
-            if _callable(addresses, url):
-                rank = (str(peer) != teller, self._order.random())
-                found.append((*rank, url.removesuffix(PREFIX)))
-        return [url for _, _, url in sorted(found)]
+            if circle is None or (peer.names_key and peer.id in circle):
+                found.append((str(peer), url))
+        return Likeliest(teller, self._order).of(found, addresses)
 
     def check_address(self, address: Address, host: str, port: int) -> None:
         """Raise ForbiddenAddress for what this node does not call, whatever name leads there."""
@@ -87,6 +85,23 @@ class GraphDirectory:
             allowed=self._networks,
             named=() if node.network.contact is None else (node.network.contact.url,),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Likeliest:
+    """The order in which nodes are asked: who told of a thing first, the others by chance."""
+
+    teller: str | None
+    order: random.Random
+
+    def of(self, nodes: Iterable[tuple[str, str]], addresses: AddressPolicy) -> list[str]:
+        """Return the base URLs of (RID, URL) pairs, without those that are not called."""
+        found = [
+            (rid != self.teller, self.order.random(), url.removesuffix(PREFIX))
+            for rid, url in nodes
+            if _callable(addresses, url)
+        ]
+        return [url for _, _, url in sorted(found)]
 
 
 def _teller(node: NodeInterface, rid: RID) -> str | None:

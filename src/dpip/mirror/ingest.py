@@ -42,7 +42,7 @@ class Ingest:
 
     `nearby` is asked before upstream and beside it (`mirror.hedge`); `offline` says that
     upstream is not asked at all.
-    `now` returns seconds since the epoch. `stored` is told of each new archive.
+    `now` returns seconds since the epoch.
     """
 
     def __init__(
