@@ -28,6 +28,7 @@ from dpip.federation.told import ToldPages
 from dpip.ipfs.gateway.server import Gateway
 from dpip.mirror.files import Files
 from dpip.mirror.ingest import Ingest
+from dpip.mirror.provenance import Provenances
 from dpip.mirror.store import Remake
 from dpip.simple.routing import DEFAULT_SOURCE
 
@@ -66,7 +67,8 @@ def build(settings: Settings) -> Node:
     nearby = neighbours(
         directory, stored.leaves, gains.savings, audience.sign, offline=settings.offline
     )
-    ingest = _ingest(settings, stored, index, nearby)
+    provenances = Provenances(stored.catalog, index.files, offline=settings.offline)
+    ingest = _ingest(settings, stored, index, nearby, provenances)
     used: set[str] = set()
     files = Files(
         archives=stored.archives,
@@ -89,7 +91,7 @@ def build(settings: Settings) -> Node:
     routing = content.routing(settings, stored.leaves, audience.shown)
     mounts: dict[str, Application] = {
         "koi-net": peer,
-        **packages(settings, stored, index, files, audience),
+        **packages(settings, stored, index, files, audience=audience, provenances=provenances),
         **_content(settings, stored, kubo, audience),
         "routing": audience.blocks(routing.full, routing.public),
         "healthz": status.health,
@@ -111,7 +113,13 @@ def build(settings: Settings) -> Node:
     )
 
 
-def _ingest(settings: Settings, stored: Stored, index: Index, nearby: Neighbours) -> Ingest:
+def _ingest(
+    settings: Settings,
+    stored: Stored,
+    index: Index,
+    nearby: Neighbours,
+    provenances: Provenances,
+) -> Ingest:
     return Ingest(
         upstream=index.files,
         nearby=nearby,
@@ -120,6 +128,7 @@ def _ingest(settings: Settings, stored: Stored, index: Index, nearby: Neighbours
         catalog=stored.catalog,
         now=time.time,
         max_size=settings.max_file_size,
+        stored=provenances.keep,
     )
 
 

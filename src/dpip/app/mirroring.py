@@ -25,6 +25,7 @@ from dpip.mirror.catalog import Catalog
 from dpip.mirror.files import Files
 from dpip.mirror.ingest import Ingest
 from dpip.mirror.judging import Judging, from_files
+from dpip.mirror.provenance import Provenances
 from dpip.mirror.scope import Scope, decode_closure, encode_closure, fingerprint
 from dpip.mirror.selection import read_selection
 from dpip.mirror.store import ARCHIVES
@@ -217,6 +218,7 @@ async def opened(
             now=time.time,
             max_size=settings.max_file_size,
             nearby=nearby,
+            stored=Provenances(catalog, upstream).keep,
         )
         until_done.push_async_callback(ingest.close)
         files = Files(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dpip.app.index import Index
     from dpip.app.stored import Stored
     from dpip.mirror.files import Files
+    from dpip.mirror.provenance import Provenances
     from dpip.mirror.repository import Pages
     from dpip.settings import Settings
     from dpip.simple.wrappers import RoutedPages
@@ -33,7 +34,13 @@ if TYPE_CHECKING:
 
 
 def packages(
-    settings: Settings, stored: Stored, index: Index, files: Files, audience: Audience
+    settings: Settings,
+    stored: Stored,
+    index: Index,
+    files: Files,
+    *,
+    audience: Audience,
+    provenances: Provenances,
 ) -> dict[str, Application]:
     """Build the applications by the first segment of their path."""
     readers = audience.readers
@@ -59,11 +66,13 @@ def packages(
         "packages": audience.files(Lazily(lambda: _old_files(simple))),
         "pypi": both(_old_pages),
         "legacy": _uploads(settings, stored, index),
-        "integrity": ForReaders(
-            readers,
-            index.is_apart,
-            full=IntegrityApplication(stored.private.attestations),
-            public=IntegrityApplication(lambda _: None),
+        "integrity": audience.files(
+            ForReaders(
+                readers,
+                index.is_apart,
+                full=IntegrityApplication(stored.private.attestations, provenances.of),
+                public=IntegrityApplication(lambda _: None, provenances.of),
+            )
         ),
         "resolve": both(lambda pages: _closures(settings, pages, files)),
     }

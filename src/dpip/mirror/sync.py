@@ -131,6 +131,7 @@ class Sync:
         """Plan, and work until nothing is due. Raises what ends the round as a whole."""
         await self.plan()
         await self.work()
+        await self._ingest.rest()
         return self.round
 
     def coverage(self) -> Coverage:
