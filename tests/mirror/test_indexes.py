@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,21 @@ def assert_whole(home: Path, done: Publication, projects: int) -> None:
         entries = {link.name for link in Directory.load(archives.store, done.head.root).entries()}
     assert entries == {"index.html", *(f"p{number}" for number in range(projects))}
     assert len(blocks) > 4 * projects
+
+
+def test_names_that_are_not_from_the_default_source_are_not_published(tmp_path: Path) -> None:
+    fill(tmp_path, 4)
+    catalog = Catalog(tmp_path / "catalog.sqlite3")
+    for name, source in (
+        ("p1", "private"),
+        ("p2", "https://inner.invalid/simple/"),
+        ("p3", "network"),
+    ):
+        record = catalog.record(name)
+        assert record is not None
+        catalog.put_record(replace(record, source=source)).result()
+    catalog.close()
+    assert_whole(tmp_path, published(tmp_path), 1)
 
 
 def test_garbage_collection_in_the_middle_takes_nothing(

@@ -8,6 +8,7 @@ keys/                private keys
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dpip.ipfs.disk.leaves import WithLeaves
@@ -45,9 +46,25 @@ def records(settings: Settings) -> DiskRecords:
     return DiskRecords(settings.home / "ipns")
 
 
-def routing(settings: Settings, blocks: Blockstore) -> Routing:
-    """Return the delegated routing of a home, which names nobody until it has a `peer`."""
-    return Routing(blocks, records(settings))
+@dataclass(frozen=True, slots=True)
+class BothRoutings:
+    """Delegated routing over all blocks, and over those that are for everybody.
+
+    They name nobody until they have a `peer`.
+    """
+
+    full: Routing
+    public: Routing
+
+    def reached_as(self, peer: Peer | None) -> None:
+        """Name this node as provider of what it holds, reached so."""
+        self.full.peer = self.public.peer = peer
+
+
+def routing(settings: Settings, blocks: Blockstore, shown: Blockstore) -> BothRoutings:
+    """Return the delegated routing of a home; `shown` are the blocks for everybody."""
+    names = records(settings)
+    return BothRoutings(Routing(blocks, names), Routing(shown, names))
 
 
 def provider(settings: Settings, port: int) -> Peer | None:

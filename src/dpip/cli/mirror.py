@@ -200,6 +200,8 @@ def _one_round(config: Settings, limits: Limits, args: argparse.Namespace) -> in
         f"{done.done} projects brought up to date, {done.files} files of {done.bytes:,} bytes",
         *_lines(covered),
     ]
+    if done.from_peers:
+        lines[0] += f"; {done.from_peers} from peers, {done.bytes_saved:,} bytes saved"
     _say(answer, lines, as_json=args.json)
     return 0 if covered.complete and not done.problems else 1
 

@@ -76,7 +76,7 @@ class Assembly:
             return False
         try:
             root = CID.parse(offer.recipe or "")
-            if not self._complete(offer.url, root, attempt):
+            if not self._complete(offer, root, attempt):
                 return False
         except NotFound:
             return False
@@ -107,9 +107,9 @@ class Assembly:
             return False
         return True
 
-    def _complete(self, url: str, root: CID, attempt: Attempt) -> bool:
+    def _complete(self, offer: Offer, root: CID, attempt: Attempt) -> bool:
         """Fetch what is missing below `root`, unless that is clearly too much."""
-        peer = Blocks(url, timeout=STALL, dial=self._dial)
+        peer = Blocks(offer.url, timeout=STALL, dial=self._dial, sign=offer.sign)
         fetching = _Fetching(self._blocks, peer, attempt.progress)
         try:
             most = int((attempt.most or 0) * WORTH)

@@ -197,6 +197,10 @@ class Private:
         """Return the SHA-256 of every private file: what garbage collection must keep."""
         return {sha256 for (sha256,) in self._rows("SELECT sha256 FROM files WHERE NOT deleted")}
 
+    def uploaded(self) -> set[str]:
+        """Return the SHA-256 of every file that was ever uploaded, deleted ones included."""
+        return {sha256 for (sha256,) in self._rows("SELECT sha256 FROM files")}
+
     def holds(self, sha256: str) -> bool:
         """Say whether a file of that SHA-256 was ever uploaded here."""
         return bool(self._rows("SELECT 1 FROM files WHERE sha256=? LIMIT 1", sha256))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from dpip.mirror.apart import Apart
     from dpip.mirror.archives import Archives
     from dpip.mirror.catalog import Catalog
     from dpip.mirror.private import Private
@@ -45,12 +46,14 @@ class PrivateUploads:
         catalog: Catalog,
         pages: Pages,
         rerouted: Callable[[], None],
+        apart: Apart,
     ) -> None:
         self._private = private
         self._archives = archives
         self._catalog = catalog
         self._pages = pages
         self._rerouted = rerouted
+        self._apart = apart
 
     async def accept(self, upload: Upload) -> None:
         """Store and list an upload, durably. Raises FileExists and UploadForbidden."""
@@ -61,6 +64,7 @@ class PrivateUploads:
                 f"{name!r} is routed to {explicit}", hint=f"`dpip route set {name} private` first"
             )
         now = datetime.now(UTC)
+        self._apart.add([upload.sha256])
         await asyncio.to_thread(self._keep, upload, now.timestamp())
         stamp = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         if await asyncio.to_thread(self._private.add, upload, stamp):

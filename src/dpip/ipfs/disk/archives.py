@@ -93,6 +93,10 @@ class Archives:
         """Return the archive whose published file is `root`, or None."""
         return self._one("root", root.raw)
 
+    def newest(self) -> int:
+        """Return a number that grows with each archive that is taken in."""
+        return int(self.store.index.read("SELECT ifnull(max(id), 0) FROM archives").fetchone()[0])
+
     def listing(self) -> Iterator[Archive]:
         """Yield all archives in the order in which they came."""
         last = 0
