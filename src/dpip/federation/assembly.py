@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from dpip.federation.compressed import Blocks
 from dpip.federation.offers import STALL, NeighbourFailed
 from dpip.ipfs import dagpb
-from dpip.ipfs.archive.rebuild import rebuild
 from dpip.ipfs.blockstore import Block
 from dpip.ipfs.cid import CID, DAG_PB
 from dpip.ipfs.errors import IpfsError, NotFound, Unavailable
@@ -88,6 +87,9 @@ class Assembly:
         """Put the file together; False where that cannot be done here."""
         if attempt.progress.stopped:
             return False
+        # Loaded when it is needed: a node starts without.
+        from dpip.ipfs.archive.rebuild import rebuild
+
         attempt.discard()
         size, written = attempt.most or 1, 0
         try:
