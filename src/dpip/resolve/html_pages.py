@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote
 
-from dpip.resolve.pages import FileRow, sha256_of
+from dpip.resolve.pages import FileRow, sha256_of, url_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ def base(text: str, url: str) -> str:
     begun = _BASE.search(text)
     found = _TAG_TAIL.match(text, begun.end()) if begun else None
     href = _attributes(found[1]).get("href") if found else None
-    return urljoin(url, href) if href else url
+    return url_on(url, href) if href else url
 
 
 def _anchors(text: str) -> Iterator[tuple[str, str]]:
