@@ -122,7 +122,9 @@ def test_redirects_are_followed_and_secrets_stay_at_home(site: Site) -> None:
 def test_circles_and_other_schemes_are_refused(site: Site, transport: Transport) -> None:
     site.on("/loop", 302, Location="/loop")
     site.on("/file", 302, Location="file:///etc/passwd")
-    for path in ("/loop", "/file"):
+    site.on("/none", 302, Location="http://[::1/x")
+    site.on("/port", 302, Location="http://127.0.0.1:99999/x")
+    for path in ("/loop", "/file", "/none", "/port"):
         with pytest.raises(BadAnswer, match="redirect"):
             get(transport, site.url + path, {}, 100)
 

@@ -1,23 +1,23 @@
-"""HTML pages (PEP 503), scanned for anchors with one expression."""
+"""HTML pages (PEP 503), scanned for anchors in time proportional to their length."""
 
 from __future__ import annotations
 
 import html
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote
 
-from dpip.resolve.pages import FileRow, sha256_of
+from dpip.resolve.pages import FileRow, sha256_of, url_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_TAG_TAIL = r"""((?:[^"'>]|"[^"]*"|'[^']*')*)>"""
-_ANCHOR = re.compile(rf"<a\b{_TAG_TAIL}(.*?)</a\s*>", re.IGNORECASE | re.DOTALL)
-_BASE = re.compile(rf"<base\b{_TAG_TAIL}", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
-_MARKUP = re.compile(r"<[^>]*>")
+_TAG_TAIL = re.compile(r"""((?:[^"'>]++|"[^"]*+"|'[^']*+')*+)>""")
+_ANCHOR = re.compile(r"<a\b", re.IGNORECASE)
+_BASE = re.compile(r"<base\b", re.IGNORECASE)
+_CONTENT = re.compile(r"[^<]*+(?:<(?!/?a\b)[^<]*+)*+", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)(?:\s*+=\s*+(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
+_MARKUP = re.compile(r"<[^<>]*>")
 
 
 def _attributes(text: str) -> dict[str, str]:
@@ -28,21 +28,46 @@ def _attributes(text: str) -> dict[str, str]:
 
 def base(text: str, url: str) -> str:
     """Return what relative addresses of a page stand on: its own, or what it names."""
-    found = _BASE.search(text)
+    begun = _BASE.search(text)
+    found = _TAG_TAIL.match(text, begun.end()) if begun else None
     href = _attributes(found[1]).get("href") if found else None
-    return urljoin(url, href) if href else url
+    return url_on(url, href) if href else url
+
+
+def _anchors(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (attributes, content) of each anchor; a tag that does not end is the page's last.
+
+    Every character is looked at a fixed number of times, whatever the page is made of.
+    """
+    place = 0
+    while begun := _ANCHOR.search(text, place):
+        tag = _TAG_TAIL.match(text, begun.end())
+        if tag is None:
+            return
+        content = _CONTENT.match(text, tag.end())
+        assert content is not None
+        yield tag[1], content[0]
+        place = content.end()
+
+
+def _without_comments(text: str) -> str:
+    """Leave comments out; one that does not end goes to the end of the page."""
+    if "<!--" not in text:
+        return text
+    first, *rest = text.split("<!--")
+    return first + "".join(part.partition("-->")[2] for part in rest)
 
 
 def rows(text: str) -> Iterator[FileRow]:
     """Yield a row for each anchor of an HTML page."""
-    for found in _ANCHOR.finditer(_COMMENT.sub("", text)):
-        attributes = _attributes(found[1])
+    for written, content in _anchors(_without_comments(text)):
+        attributes = _attributes(written)
         href, _, fragment = attributes.get("href", "").partition("#")
         if not href:
             continue
         filename = unquote(href.partition("?")[0].rstrip("/").rpartition("/")[2])
         if not filename.endswith((".whl", ".gz", ".zip", ".bz2", ".xz", ".tgz")):
-            filename = html.unescape(_MARKUP.sub("", found[2])).strip()
+            filename = html.unescape(_MARKUP.sub("", content)).strip()
         yield FileRow(
             filename,
             href,

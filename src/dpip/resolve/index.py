@@ -9,6 +9,7 @@ added to whatever the index lists.
 
 from __future__ import annotations
 
+import re
 import threading
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -115,6 +116,8 @@ class Indexes:
 
     def _fact(self, name: str, record: bytes) -> Project | Unavailable:
         page = pages.decode(record) if record != NOT_FOUND else None
+        if page is not None and _LOCAL.search(record):
+            page = _without_local(page)
         if self._find_links is not None:
             page = self._find_links.added_to(page, name)
         if page is None:
@@ -166,6 +169,19 @@ class Indexes:
         bare = without_secrets(index)
         with self._lock:
             self._reads[bare, name] = Read(bare, name, held.digest, held.fresh_until)
+
+
+_LOCAL = re.compile(rb"file:", re.IGNORECASE)
+
+
+def _without_local(page: pages.PageRecord) -> pages.PageRecord:
+    """Leave out files of this machine: an index has no say about those."""
+    kept = [row for row in pages.rows(page) if not _is_local(pages.url_on(page.base, row.url))]
+    return pages.group(kept, page.name, page.base, page.index)
+
+
+def _is_local(url: str) -> bool:
+    return url.lstrip().lower().startswith("file:")
 
 
 def _request_headers(held: StoredPage | None) -> dict[str, str]:

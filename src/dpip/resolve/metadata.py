@@ -142,6 +142,8 @@ class Metadata:
         known = self.at_hand(file)
         if known is not None:
             return known
+        if not is_readable(file.url):
+            return Unavailable("broken", f"{file.filename}: what is given for its URL is none")
         try:
             found = self._sdist(file) if file.kind == "sdist" else self._wheel(file)
         except NotOffline as error:
@@ -273,6 +275,17 @@ def metadata_member(archive: zipfile.ZipFile, filename: str) -> zipfile.ZipInfo:
     if found[0].file_size > core_metadata.MAX_SIZE:
         raise BadMetadata(f"{filename}: METADATA of {found[0].file_size:,} bytes is not read")
     return found[0]
+
+
+def is_readable(url: str) -> bool:
+    """Say whether a URL is one that files are read from."""
+    if url.startswith("file:"):
+        return True
+    try:
+        scheme, host, _ = origin(url)
+    except ValueError:
+        return False
+    return scheme in {"http", "https"} and bool(host)
 
 
 def _host(url: str) -> str:

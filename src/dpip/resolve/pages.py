@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
 
 import msgspec
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-MAX_PAGE = 512 * 2**20
+MAX_PAGE = 256 * 2**20
 """Bytes of a decoded page that are still read; the largest real ones stay below 100 MB."""
 
 
@@ -129,7 +128,7 @@ def candidate(row: FileRow, page: PageRecord) -> CandidateFile:
     """Return a stored row as the solver reads it."""
     return CandidateFile(
         filename=row.filename,
-        url=joined(page.base, row.url),
+        url=url_on(page.base, row.url),
         kind="wheel" if row.filename.endswith(".whl") else "sdist",
         sha256=row.sha256,
         size=row.size,
@@ -149,7 +148,15 @@ def rows(page: PageRecord) -> Iterator[FileRow]:
 
 def absolute(row: FileRow, base: str) -> FileRow:
     """Return the row with an absolute URL."""
-    return msgspec.structs.replace(row, url=urljoin(base, row.url))
+    return msgspec.structs.replace(row, url=url_on(base, row.url))
+
+
+def url_on(base: str, url: str) -> str:
+    """Return a URL as it stands on another; what cannot be read as one stays as it is."""
+    try:
+        return joined(base, url)
+    except ValueError:
+        return url
 
 
 def _seconds(text: str | None) -> float | None:

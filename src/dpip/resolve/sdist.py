@@ -20,10 +20,15 @@ from dpip.resolve.core_metadata import CoreMetadata
 from dpip.resolve.errors import BadMetadata, BuildFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dpip.resolve.build import Isolation
 
 BOUND = frozenset({"dependencies", "optional-dependencies", "requires-python"})
 MAX_UNPACKED = 4 * 2**30
+ALWAYS_UNPACKED = 256 * 2**20
+MOST_PACKED = 50
+"""What source archives unpack to is some ten times their size; bombs reach a thousand."""
 
 
 class Builder(Protocol):
@@ -73,23 +78,29 @@ def unpack(path: Path, room: Path, filename: str) -> Path:
     try:
         if filename.endswith(".zip"):
             with zipfile.ZipFile(path) as archive:
-                _bounded(sum(info.file_size for info in archive.infolist()), filename)
+                _bounded((info.file_size for info in archive.infolist()), path, filename)
                 archive.extractall(room)
         else:
             with tarfile.open(path) as archive:
-                _bounded(sum(info.size for info in archive.getmembers()), filename)
+                _bounded((info.size for info in archive), path, filename)
                 archive.extractall(room, filter="data")
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-        raise BadMetadata(f"{filename}: not a source archive: {error}") from None
+        reason = str(error).partition("\n")[0].rstrip(":")
+        raise BadMetadata(f"{filename}: not a source archive: {reason}") from None
     tops = [entry for entry in room.iterdir() if entry.is_dir()]
     if len(tops) != 1:
         raise BadMetadata(f"{filename}: a source archive has one top directory, not {len(tops)}")
     return tops[0]
 
 
-def _bounded(size: int, filename: str) -> None:
-    if size > MAX_UNPACKED:
-        raise BadMetadata(f"{filename}: unpacks to {size:,} bytes; that is not unpacked")
+def _bounded(sizes: Iterable[int], path: Path, filename: str) -> None:
+    """Raise BadMetadata for an archive that is large, or blown up, beyond what sources are."""
+    most = min(MAX_UNPACKED, max(ALWAYS_UNPACKED, path.stat().st_size * MOST_PACKED))
+    total = 0
+    for size in sizes:
+        total += size
+        if total > most:
+            raise BadMetadata(f"{filename}: unpacks to more than {most:,} bytes; that is not done")
 
 
 def read_pyproject(tree: Path, where: str) -> dict[str, Any]:
