@@ -256,7 +256,9 @@ class NetworkInterface:
             logger.info("%s: %s", node, error)
             return None
 
-    def catch_up(self, node: KoiNetNode, rid_types: Sequence[RIDType]) -> None:
+    def catch_up(
+        self, node: KoiNetNode, rid_types: Sequence[RIDType], *, after: float = 0.0
+    ) -> None:
         """Compare a node's state with the cache, on the side, and queue the differences."""
         if self.on_found is not None:
             work = CatchUp(
@@ -267,7 +269,7 @@ class NetworkInterface:
                 cursors=self.cursors,
                 undated=self.undated,
             )
-            self.runner.spawn(work.run(node, rid_types))
+            self.runner.spawn(work.run(node, rid_types, after=after))
 
     def poll_neighbors(self) -> list[Event]:
         """Take the events that neighbours, or else the first contact, have queued for us."""
