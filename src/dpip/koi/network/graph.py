@@ -163,11 +163,11 @@ class NetworkGraph:
         """The nodes that sign: those with a key in their profile, or in their RID."""
         return self._keyed
 
-    def node_at(self, url: str) -> KoiNetNode | None:
-        """Return the node that claims a base URL."""
+    def node_at(self, url: str, *, besides: Container[KoiNetNode] = ()) -> KoiNetNode | None:
+        """Return the node that claims a base URL; `besides` are not meant."""
         wanted = url.rstrip("/")
         for rid, profile in self.profiles():
-            if (profile.base_url or "").rstrip("/") == wanted:
+            if (profile.base_url or "").rstrip("/") == wanted and rid not in besides:
                 return rid
         return None
 
