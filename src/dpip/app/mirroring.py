@@ -104,7 +104,8 @@ def _requirements(path: Path) -> str:
 def write(home: Path, table: dict[str, Any]) -> Path:
     """Check and write the configuration of a home, whole or not at all; return where it is.
 
-    One that was there, and said something else, is kept beside it. Raises UsageError for a table that makes no sense, HomeNotWritable.
+    One that was there, and said something else, is kept beside it. Raises UsageError for a table
+    that makes no sense, HomeNotWritable.
     """
     read_selection(table, lambda name: _requirements(home / name))
     path = home / MIRROR_NAME
