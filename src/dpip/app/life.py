@@ -58,7 +58,10 @@ class Node:
 
     def listens(self, port: int) -> None:
         """Take note of the port: only now can others be told how to reach this node."""
-        self.routing.reached_as(content.provider(self.settings, port))
+        found = content.provider(self.settings, port)
+        if found is None:
+            log.warning("others cannot be told how to reach this node: set public_url")
+        self.routing.reached_as(found)
 
     async def background(self, url: str) -> None:
         """Do what a node does when nobody asks; `url` is where it answers.

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from dpip.settings import Settings
 
 CATALOG, LOCK = "catalog.sqlite3", "mirror.lock"
+BEFORE = ".toml.before"
+"""What the configuration that `dpip mirror init` replaced is then called."""
 CLOSURE = "closure"
 """Mark: the closure that was found last."""
 
@@ -102,7 +104,8 @@ def _requirements(path: Path) -> str:
 def write(home: Path, table: dict[str, Any]) -> Path:
     """Check and write the configuration of a home, whole or not at all; return where it is.
 
-    Raises UsageError for a table that makes no sense, HomeNotWritable.
+    One that was there, and said something else, is kept beside it. Raises UsageError for a table
+    that makes no sense, HomeNotWritable.
     """
     read_selection(table, lambda name: _requirements(home / name))
     path = home / MIRROR_NAME
@@ -111,6 +114,8 @@ def write(home: Path, table: dict[str, Any]) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
         temporary.write_text(f"[mirror]\n{lines}", "utf-8")
+        if path.is_file() and path.read_bytes() != temporary.read_bytes():
+            path.replace(path.with_suffix(BEFORE))
         temporary.replace(path)
     except OSError as error:
         raise HomeNotWritable(f"cannot write {path}: {error.strerror or error}") from None

@@ -127,7 +127,8 @@ def _init(config: Settings, args: argparse.Namespace) -> int:
         "uploaded-before": args.uploaded_before,
         "metadata": _by_field(args.metadata),
     }
-    given = {key: value for key, value in table.items() if value}
+    # A zero is given, and refused; what is empty is not.
+    given = {key: value for key, value in table.items() if value or type(value) is int}
     if args.no_prereleases:
         given["prereleases"] = False
     if args.no_sdists:
