@@ -62,8 +62,8 @@ class Sources:
 
     def metadata(self, path: Path, filename: str) -> bytes:
         """Return METADATA text of a source archive."""
-        with tempfile.TemporaryDirectory(prefix="dpip-sdist-") as room:
-            return self.tree_metadata(unpack(path, Path(room), filename), filename)
+        with self._isolation.children.room("dpip-sdist-") as room:
+            return self.tree_metadata(unpack(path, room, filename), filename)
 
     def tree_metadata(self, tree: Path, where: str) -> bytes:
         """Return METADATA text of an unpacked source tree."""
