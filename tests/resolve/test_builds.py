@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
 import tarfile
+import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -104,6 +109,34 @@ def test_a_backend_may_say_anything(
     capsys.readouterr()
     assert resolve(index, "bad") == 1
     assert len(capsys.readouterr().err) < 1000
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for a process by its number")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_build_ends_with_the_run(
+    index: FixtureIndex, tmp_path: Path, how: signal.Signals
+) -> None:
+    room = tmp_path / "room"
+    room.mkdir()
+    told = tmp_path / "pid"
+    sleepy = "import os, pathlib, time\n"
+    sleepy += f"pathlib.Path({str(told)!r}).write_text(str(os.getpid()))\ntime.sleep(600)\n"
+    index.add("slow", source("slow", [], sleepy))
+    command = [sys.executable, "-m", "dpip", "resolve", "slow", "--index-url", index.url]
+    run = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(room)})
+    until(lambda: told.exists() and told.read_text() != "")
+    run.send_signal(how)
+    assert run.wait(10) == (130 if how == signal.SIGINT else -9)
+    until(lambda: not Path(f"/proc/{told.read_text()}").exists())
+    assert how == signal.SIGKILL or not list(room.iterdir())
+
+
+def until(holds: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if holds():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come to be")
 
 
 def test_archives_that_are_blown_up_are_not_unpacked(

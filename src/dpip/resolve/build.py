@@ -15,14 +15,15 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from dpip.resolve import wheel_install
+from dpip.resolve.children import Children
 from dpip.resolve.errors import BadMetadata, BuildFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 FALLBACK_REQUIRES = ("setuptools>=40.8.0",)
 FALLBACK_BACKEND = "setuptools.build_meta:__legacy__"
@@ -34,8 +35,13 @@ _AT_ONCE = threading.BoundedSemaphore(os.cpu_count() or 2)
 """Backends use a processor each, and memory: more of them at once are no faster."""
 
 _HOOKS = """
-import importlib, json, os, site, sys
+import importlib, json, os, site, sys, threading, time
 task = json.load(sys.stdin)
+def watch():
+    while os.getppid() == task["parent"]:
+        time.sleep(1)
+    os._exit(1)
+threading.Thread(target=watch, daemon=True).start()
 site.addsitedir(task["site"])
 sys.path[:0] = [os.path.join(task["source"], p) for p in task["backend_path"]]
 module, _, path = task["backend"].partition(":")
@@ -79,17 +85,21 @@ class Isolation:
     """
 
     def __init__(
-        self, provide: Callable[[Sequence[str], str], Sequence[Path]], python: str = sys.executable
+        self,
+        provide: Callable[[Sequence[str], str], Sequence[Path]],
+        children: Children | None = None,
+        python: str = sys.executable,
     ) -> None:
+        self.children = children or Children()
         self._provide = provide
         self._python = python
 
     def metadata(self, source: Path, system: BuildSystem, where: str) -> bytes:
         """Return the METADATA that a wheel built from `source` would have."""
-        with tempfile.TemporaryDirectory(prefix="dpip-build-") as made:
-            out = Path(made) / "out"
+        with self.children.room("dpip-build-") as made:
+            out = made / "out"
             out.mkdir()
-            build = self._prepared(source, system, Path(made), where)
+            build = self._prepared(source, system, made, where)
             prepared = build.call("prepare_metadata_for_build_wheel", str(out), None)
             if "missing" not in prepared:
                 return _text(out / str(prepared["value"]) / "METADATA", where)
@@ -104,12 +114,12 @@ class Isolation:
     def wheel(self, source: Path, system: BuildSystem, target: Path, where: str) -> Path:
         """Build a wheel from `source` into `target` and return its path."""
         target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="dpip-build-") as made:
-            build = self._prepared(source, system, Path(made), where)
+        with self.children.room("dpip-build-") as made:
+            build = self._prepared(source, system, made, where)
             return target / str(build.call("build_wheel", str(target), None, None).get("value"))
 
     def _prepared(self, source: Path, system: BuildSystem, room: Path, where: str) -> _Build:
-        build = _Build(self._python, source, system, room / "tree", where)
+        build = _Build(self._python, source, system, room / "tree", where, self.children)
         (room / "tree" / wheel_install.SITE).mkdir(parents=True)
         self._install(build, system.requires)
         more = build.call("get_requires_for_build_wheel", None).get("value") or []
@@ -133,6 +143,7 @@ class _Build:
     system: BuildSystem
     tree: Path
     where: str
+    children: Children
 
     def call(self, hook: str, *arguments: Any) -> dict[str, Any]:
         """Return {"value": …}, or {"missing": True} for a hook that the backend lacks."""
@@ -146,13 +157,14 @@ class _Build:
             "hook": hook,
             "arguments": arguments,
             "result": str(result),
+            "parent": os.getpid(),
         }
         path = [str(self.tree / "bin"), os.environ.get("PATH", "")]
         # A backend may say any number of bytes, of any kind: they go to a file.
         with _AT_ONCE, tempfile.TemporaryFile() as said:
-            done = subprocess.run(
+            code = self.children.run(
                 [self.python, "-I", "-S", "-c", _HOOKS],
-                input=json.dumps(task).encode(),
+                json.dumps(task).encode(),
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 # Programs that a backend starts find what it has; it itself ignores PYTHONPATH.
@@ -162,10 +174,9 @@ class _Build:
                     "PYTHONPATH": site,
                     "PATH": os.pathsep.join(path),
                 },
-                check=False,
             )
             where = f"{self.where}: {hook}"
-            return _result(result) if result.exists() else _failed(where, done.returncode, said)
+            return _result(result) if result.exists() else _failed(where, code, said)
 
 
 def _result(path: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from dpip.resolve.children import Children
     from dpip.resolve.connections import Begun
     from dpip.resolve.direct import DirectUrls
     from dpip.resolve.downloads import Downloads
@@ -122,6 +123,13 @@ class Engine:
         return self._nested.sources()
 
     @cached_property
+    def children(self) -> Children:
+        """What builds have started."""
+        from dpip.resolve.children import Children
+
+        return Children()
+
+    @cached_property
     def _nested(self) -> Nested:
         from dpip.resolve.nested import Nested, SharedPages
 
@@ -191,6 +199,8 @@ class Engine:
         """Stop fetching, close connections, write what was learned."""
         if "facts" in self.__dict__:
             self.facts.close()
+        if "children" in self.__dict__:
+            self.children.stop()
         self.transport.close()
         self.store.close()
 
@@ -209,16 +219,13 @@ class Engine:
 
     def _build(self, path: Path, filename: str, nested: Nested) -> Path:
         """Build the wheel of a source archive beside it; others see it when it is whole."""
-        import tempfile
-        from pathlib import Path
-
         from dpip.resolve.sdist import unpack
 
         target = path.parent / "built"
         target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="dpip-sdist-", dir=target) as room:
-            tree = unpack(path, Path(room) / "tree", filename)
-            wheel = nested.sources().wheel(tree, Path(room) / "out", filename)
+        with self.children.room("dpip-sdist-", target) as room:
+            tree = unpack(path, room / "tree", filename)
+            wheel = nested.sources().wheel(tree, room / "out", filename)
             return wheel.replace(target / wheel.name)
 
 

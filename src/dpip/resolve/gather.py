@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from dpip.errors import DpipError
 from dpip.resolve.chain import PROJECT
+from dpip.resolve.errors import CannotWrite
 from dpip.resolve.names import normalize, version, wheel_name
 from dpip.resolve.workers import Workers
 
@@ -203,6 +204,8 @@ class Gathered:
             if project:
                 error.context[PROJECT] = project
             self._put(key, None, error)
+        except OSError as error:
+            self._put(key, None, CannotWrite.because(error))
         except BaseException as error:  # noqa: BLE001 - a thread must hand on whatever it met
             self._put(key, None, _Crashed(error))
         else:

@@ -122,8 +122,9 @@ class Indexes:
         if self._find_links is not None:
             page = self._find_links.added_to(page, name)
         if page is None:
-            detail = f"no index has a project {name}"
-            return Unavailable("offline" if self._offline else "not-found", detail)
+            if self._offline:
+                return Unavailable("offline", "it is not stored, and --offline forbids to ask")
+            return Unavailable("not-found", f"no index has a project {name}")
         return pages.project(page)
 
     def _current(self, index: str, name: str) -> StoredPage | Unavailable:

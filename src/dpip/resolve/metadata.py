@@ -17,6 +17,7 @@ import threading
 import time
 import zipfile
 import zlib
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -200,10 +201,14 @@ class Metadata:
 
     def _by_ranges(self, file: CandidateFile) -> bytes:
         """Read METADATA where the wheel lies; a wheel that came whole is kept."""
-        with tempfile.TemporaryDirectory(prefix="dpip-wheel-") as room:
-            arrived = Path(room) / "wheel"
+        with ExitStack() as room:
+            arrived: Path | None = None
 
             def spool() -> IO[bytes]:
+                # Rarely needed; and a directory that is made is one that a kill leaves behind.
+                nonlocal arrived
+                made = tempfile.TemporaryDirectory(prefix="dpip-wheel-")
+                arrived = Path(room.enter_context(made)) / "wheel"
                 return arrived.open("w+b")
 
             remote = RemoteFile(
@@ -220,7 +225,7 @@ class Metadata:
                 raise BadMetadata(f"{file.filename}: {error}") from None
             finally:
                 remote.close()
-            if arrived.exists():
+            if arrived is not None:
                 self._take(arrived, file)
         return text
 

@@ -43,7 +43,7 @@ class Nested:
         from dpip.resolve.build import Isolation
         from dpip.resolve.sdist import Sources
 
-        return Sources(Isolation(self.provide))
+        return Sources(Isolation(self.provide, self._engine.children))
 
     def provide(self, requires: Sequence[str], where: str) -> list[Path]:
         """Return wheels that meet what the build of `where` requires. Raises BuildFailed."""

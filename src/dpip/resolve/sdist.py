@@ -7,17 +7,20 @@ that is not in its `dynamic` list (PEP 621). Only what is left costs a build.
 
 from __future__ import annotations
 
+import errno
+import lzma
 import tarfile
 import tempfile
 import tomllib
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dpip.resolve import core_metadata
 from dpip.resolve.build import BuildSystem
 from dpip.resolve.core_metadata import CoreMetadata
-from dpip.resolve.errors import BadMetadata, BuildFailed
+from dpip.resolve.errors import BadMetadata, BuildFailed, CannotWrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +29,18 @@ if TYPE_CHECKING:
 
 BOUND = frozenset({"dependencies", "optional-dependencies", "requires-python"})
 MAX_UNPACKED = 4 * 2**30
+UNPACKING = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+)
+OUR_TROUBLES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EMFILE})
+"""What the system says that is no fault of an archive."""
 ALWAYS_UNPACKED = 256 * 2**20
 MOST_PACKED = 50
 """What source archives unpack to is some ten times their size; bombs reach a thousand."""
@@ -47,8 +62,8 @@ class Sources:
 
     def metadata(self, path: Path, filename: str) -> bytes:
         """Return METADATA text of a source archive."""
-        with tempfile.TemporaryDirectory(prefix="dpip-sdist-") as room:
-            return self.tree_metadata(unpack(path, Path(room), filename), filename)
+        with self._isolation.children.room("dpip-sdist-") as room:
+            return self.tree_metadata(unpack(path, room, filename), filename)
 
     def tree_metadata(self, tree: Path, where: str) -> bytes:
         """Return METADATA text of an unpacked source tree."""
@@ -84,7 +99,11 @@ def unpack(path: Path, room: Path, filename: str) -> Path:
             with tarfile.open(path) as archive:
                 _bounded((info.size for info in archive), path, filename)
                 archive.extractall(room, filter="data")
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except OSError as error:
+        if error.errno in OUR_TROUBLES:
+            raise CannotWrite.because(error) from None
+        raise BadMetadata(f"{filename}: not a source archive: {error}") from None
+    except UNPACKING as error:
         reason = str(error).partition("\n")[0].rstrip(":")
         raise BadMetadata(f"{filename}: not a source archive: {reason}") from None
     tops = [entry for entry in room.iterdir() if entry.is_dir()]
