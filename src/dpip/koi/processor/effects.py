@@ -130,6 +130,8 @@ class Effects:
             None if forgotten else kobj.contents,
             told_by=self._network.identity.rid if internal else kobj.sender,
         )
+        if isinstance(kobj.rid, KoiNetNode):
+            self._network.envelopes.settled(kobj.rid)
 
     def finish(self, item: Item, *, sender: KoiNetNode | None) -> None:
         """Write what was held back and take the object out of the queue."""
