@@ -148,7 +148,7 @@ def subscribe(processor: Processor, node: KoiNetNode, profile: NodeProfile) -> N
     wanted = types_of_interest(processor, profile)
     if node == me.rid or profile.node_type != NodeType.FULL or not wanted:
         return
-    edge = processor.network.graph.get_edge_profile(source=node, target=me.rid)
+    edge = processor.network.graph.vouched_edge(node, me.rid)
     if edge is not None and _same_subscription(set(edge.rid_types), set(wanted)):
         return
     kind = EdgeType.WEBHOOK if me.profile.node_type == NodeType.FULL else EdgeType.POLL
