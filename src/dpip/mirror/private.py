@@ -53,7 +53,7 @@ class NoSuchToken(DpipError):
     """No upload token has that id."""
 
     slug = "no-such-token"
-    default_hint = "see `dpip token list`"
+    default_hint = "see `dpip private token list`"
 
 
 class NoSuchFile(DpipError):

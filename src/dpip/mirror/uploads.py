@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dpip.ipfs.importer import FileHasher
 from dpip.mirror.catalog import ArchiveRecord
 from dpip.mirror.sources import PRIVATE
-from dpip.simple.upload import UploadForbidden
+from dpip.simple.upload import FileExists, UploadForbidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -65,21 +65,32 @@ class PrivateUploads:
             )
         now = datetime.now(UTC)
         self._apart.add([upload.sha256])
-        await asyncio.to_thread(self._keep, upload, now.timestamp())
-        stamp = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        if await asyncio.to_thread(self._private.add, upload, stamp):
+        if await asyncio.to_thread(self._listed, upload, now):
             self._rerouted()
             await self._pages.refresh(name)
 
-    def _keep(self, upload: Upload, now: float) -> None:
+    def _listed(self, upload: Upload, now: datetime) -> bool:
+        """Store and list an upload; say whether it is new. What is refused is not kept."""
+        kept = self._keep(upload, now.timestamp())
+        try:
+            return self._private.add(upload, now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+        except FileExists:
+            if kept and not self._private.holds(upload.sha256):
+                self._catalog.drop_archive(upload.sha256).result()
+                self._archives.remove(upload.sha256)
+            raise
+
+    def _keep(self, upload: Upload, now: float) -> bool:
+        """Keep the bytes; say whether they were not here before."""
         filename = upload.distribution.filename
         if self._archives.find(upload.sha256, filename) is not None:
-            return
+            return False
         cid = _cid_of(upload.path)
         self._archives.keep(upload.path, upload.sha256, filename)
         self._catalog.put_archive(
             ArchiveRecord(upload.sha256, filename, upload.size, cid, "upload", now)
         ).result()
+        return True
 
 
 def _cid_of(path: Path) -> str:
