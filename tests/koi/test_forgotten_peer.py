@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.koi import raw
-from tests.koi.nodes import full_node, until
+from tests.koi.nodes import full_node, partial_node, until
 
-from dpip.koi import RID, EventType, NodeInterface
+from dpip.koi import RID, Event, EventType, KnowledgeSource, KoiNetNode, NodeInterface
+from dpip.koi.processor.default_handlers import coordinator_handlers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,3 +55,24 @@ def test_who_introduces_itself_again_is_never_unknown_in_between(node: NodeInter
     for _ in range(30):
         introduced(node, peer)
         assert [asked(node, peer).status for _ in range(3)] == [200] * 3
+
+
+@pytest.mark.parametrize("by", ["URL", "RID@URL"])
+def test_a_coordinator_that_took_its_leave_is_met_again(tmp_path: Path, by: str) -> None:
+    options = {"allow_unsigned": False, "event": [KoiNetNode], "handlers": coordinator_handlers}
+    with full_node(tmp_path / "hub", **options) as hub:
+        url = hub.identity.profile.base_url
+        contact = url if by == "URL" else f"{hub.identity.rid}@{url}"
+        with partial_node(tmp_path / "leaf", first_contact=contact, allow_unsigned=False) as leaf:
+
+            def heard() -> bool:
+                for event in leaf.network.poll_neighbors():
+                    leaf.processor.handle(event=event, source=KnowledgeSource.External)
+                leaf.processor.flush_kobj_queue()
+                return leaf.cache.exists(hub.identity.rid)
+
+            until(heard)
+            leave = Event.from_rid(EventType.FORGET, hub.identity.rid)
+            hub.network.push_event_to(leave, leaf.identity.rid)
+            until(lambda: not heard())
+            until(heard)

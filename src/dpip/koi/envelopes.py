@@ -46,8 +46,9 @@ class Envelopes:
         self._identity = identity
         self._graph = graph
         self.allow_unsigned = allow_unsigned
-        # Keys of nodes that introduced themselves, until the pipeline has their profile.
+        # Keys of nodes that introduced themselves: the pipeline may not have their profile yet.
         self._introduced: OrderedDict[RID, str] = OrderedDict()
+        self._forgotten: set[RID] = set()
 
     def seal(self, payload: bytes, target: RID, *, signature: str = "") -> tuple[bytes, str]:
         """Return the signed message and its signature; a given signature is used again."""
@@ -85,14 +86,21 @@ class Envelopes:
     def introduce(self, node: RID, key: str) -> None:
         """Remember the key of a node that is not in the cache yet."""
         self._introduced[node] = key
+        self._forgotten.discard(node)
         while len(self._introduced) > MOST_INTRODUCED:
             self._introduced.popitem(last=False)
 
-    def settled(self, node: KoiNetNode) -> None:
-        """If its profile is in the cache now, the node's key is known for as long as that is."""
-        profile = self._graph.get_node_profile(node)
-        if profile is not None and profile.public_key:
-            self._introduced.pop(node, None)
+    def forget(self, node: RID) -> None:
+        """Know the node's key no more, unless its profile is in the cache."""
+        self._introduced.pop(node, None)
+        if len(self._forgotten) < MOST_INTRODUCED:
+            self._forgotten.add(node)
+
+    def was_forgotten(self, node: RID) -> bool:
+        """Say, once, that a node was known and is not any more."""
+        known = node not in self._forgotten
+        self._forgotten.discard(node)
+        return not known
 
     def key_of(self, node: KoiNetNode) -> str | None:
         """Return the public key of a known node."""

@@ -108,8 +108,9 @@ class Caller:
 
     async def _discover(self, url: str) -> Peer:
         """Ask a URL who is there; a node of another library does not say, and is called plain."""
-        if url in self._found:
-            return self._found[url]
+        known = self._found.get(url)
+        if known is not None and (known.rid is None or self.envelopes.key_of(known.rid)):
+            return known
         answer = await self.transport.send(url + NODE_PATH, None, {}, self.timeout)
         peer = Peer(url)
         if answer.status == 200:
@@ -117,6 +118,8 @@ class Caller:
         if not peer.signed:
             self._wire(signed=False, what=url)
         self._found[url] = peer
+        if known is not None and peer.signed:  # it was forgotten since
+            await self.introduce(peer)
         return peer
 
     def _introduced(self, url: str, body: bytes) -> Peer:
@@ -143,7 +146,8 @@ class Caller:
     ) -> tuple[T, Answer]:
         """Send a request and return the answer with its HTTP headers.
 
-        A peer that does not know this node is told who it is, and asked once more.
+        A peer that does not know this node, or is not known to it, is told who this is, which it
+        answers in kind; and asked once more.
         """
         try:
             return await self._exchange(peer, path, payload, kind, headers)
@@ -168,7 +172,9 @@ class Caller:
                 answer.body, kind, expected=peer.rid if peer.signed else None
             )
         except (MalformedMessage, Refused) as error:
-            raise UnusableAnswer(f"{peer.url}{path}: {error}", status=200) from None
+            forgotten = peer.rid is not None and self.envelopes.was_forgotten(peer.rid)
+            code = ErrorType.UnknownNode if forgotten else ""
+            raise UnusableAnswer(f"{peer.url}{path}: {error}", status=200, code=code) from None
         return opened.payload, answer
 
     async def post(self, peer: Peer, path: str, body: bytes, headers: Any = None) -> Answer:

@@ -130,8 +130,9 @@ class Effects:
             None if forgotten else kobj.contents,
             told_by=self._network.identity.rid if internal else kobj.sender,
         )
-        if isinstance(kobj.rid, KoiNetNode):
-            self._network.envelopes.settled(kobj.rid)
+        # A handshake is FORGET and NEW, one after the other: its sender is known in between.
+        if forgotten and kobj.rid not in self._inbox.upcoming(1):
+            self._network.envelopes.forget(kobj.rid)
 
     def finish(self, item: Item, *, sender: KoiNetNode | None) -> None:
         """Write what was held back and take the object out of the queue."""
