@@ -32,3 +32,20 @@ def test_a_senseless_file_is_a_usage_error(line: str, tmp_path: Path) -> None:
 
 def test_the_url_brackets_ipv6() -> None:
     assert settings.Settings(home=Path(), host="::1", port=1).url == "http://[::1]:1"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("port", "65536"), ("port", "-1"), ("tls_port", "99999"), ("store_size", "-5"),
+     ("page_max_age", "-1"), ("page_max_age", "nan")],
+)  # fmt: skip
+def test_numbers_have_a_range(key: str, value: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"setting {key}: .* is out of range"):
+        settings.load({"home": tmp_path}, {f"DPIP_{key.upper()}": value})
+
+
+def test_lists_are_read_with_blanks_and_without_what_is_empty(tmp_path: Path) -> None:
+    found = settings.load(
+        {"home": tmp_path}, {"DPIP_PEER_NETWORKS": " 10.0.0.0/8, 192.168.0.0/16,,"}
+    )
+    assert found.peer_networks == ("10.0.0.0/8", "192.168.0.0/16")

@@ -162,6 +162,13 @@ def from_file(path: Path) -> dict[str, Any]:
     return values
 
 
+def _number(key: str, value: float) -> float:
+    most = 65535 if key.endswith("port") else float("inf")
+    if not 0 <= value <= most:
+        raise UsageError(f"setting {key}: {value} is out of range")
+    return value
+
+
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -179,12 +186,11 @@ def coerce(key: str, value: Any) -> Any:
             return Path(value).expanduser()
         if kind == "bool":
             return value if isinstance(value, bool) else _boolean(str(value))
-        if kind == "int":
-            return int(value)
-        if kind == "float":
-            return float(value)
+        if kind in {"int", "float"}:
+            return _number(key, int(value) if kind == "int" else float(value))
         if kind.startswith("tuple"):
-            return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+            parts = value.split(",") if isinstance(value, str) else value
+            return tuple(text for text in (str(part).strip() for part in parts) if text)
     except (TypeError, ValueError):
         raise UsageError(f"setting {key}: {value!r} is not of type {kind}") from None
     return str(value) if value is not None else None

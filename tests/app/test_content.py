@@ -8,14 +8,17 @@ import json
 import time
 import urllib.parse
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from tests.app.nodes import dpip, node
 
+from dpip.app import content
 from dpip.ipfs import ipns
 from dpip.ipfs.disk import hot
 from dpip.ipfs.keys import PrivateKey
 from dpip.mirror.store import opened
+from dpip.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +38,31 @@ def ask(
     answer = response.status, response.read()
     connection.close()
     return answer
+
+
+@pytest.mark.parametrize(
+    ("given", "addresses"),
+    [
+        ({}, ("/ip4/127.0.0.1/tcp/4747/http",)),
+        ({"host": "::1"}, ("/ip6/::1/tcp/4747/http",)),
+        ({"host": "0.0.0.0"}, None),
+        ({"host": "::"}, None),
+        ({"host": "0.0.0.0", "public_url": "http://office:8080/"}, ("/dns/office/tcp/8080/http",)),
+        ({"public_url": "https://mirror.example"}, ("/dns/mirror.example/tcp/443/tls/http",)),
+        ({"public_url": "http://10.1.2.3:80"}, ("/ip4/10.1.2.3/tcp/80/http",)),
+        ({"public_url": "http://proxy/dpip"}, None),
+        ({"public_url": "office:4747"}, None),
+        (
+            {"tls_certificate": "chain.pem"},
+            ("/ip4/127.0.0.1/tcp/4748/tls/http", "/ip4/127.0.0.1/tcp/4747/http"),
+        ),
+    ],
+)
+def test_a_node_names_itself_as_provider_where_others_reach_it(
+    tmp_path: Path, given: dict[str, Any], addresses: tuple[str, ...] | None
+) -> None:
+    found = content.provider(Settings(home=tmp_path, **given), 4747)
+    assert (None if found is None else found.addresses) == addresses
 
 
 def test_a_node_serves_what_the_command_adds(tmp_path: Path) -> None:

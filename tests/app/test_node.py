@@ -211,3 +211,26 @@ def test_a_disk_that_fills_up_is_named_and_nothing_half_is_seen(tmp_path: Path) 
         with node(tmp_path / "home", "--index-url", index.url) as running:
             assert get(running.url + path) == archive.content
     assert "no room left" in (tmp_path / "home" / "node.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("name", "two words+"),
+        ("public_url", "office"),
+        ("first_contact", "office"),
+        ("first_contact", "orn:koi-net.node:office"),
+        ("peer_networks", "10.0.0.0/99"),
+        ("trusted_nodes", "office"),
+        ("private_nodes", "orn:koi-net.node:office+9c1e"),
+        ("index", "k51bogus"),
+        ("port", "70000"),
+    ],
+)
+def test_a_setting_that_would_be_ignored_in_silence_is_refused(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    done = dpip("node", "run", DPIP_HOME=str(tmp_path), **{f"DPIP_{name.upper()}": value})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"setting {name}" in done.stderr or value in done.stderr
+    assert "Traceback" not in done.stderr

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import json
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,13 @@ import msgspec
 import pytest
 from tests import peers
 from tests.app.nodes import NodeProcess, dpip, node
-from tests.federation.processes import fetch
+from tests.federation.processes import fetch, until
 from tests.simple.fixture_index import Archive, FixtureIndex, wheel
 
 from dpip.app.readers import ForReaders, Readers
 from dpip.errors import UsageError
+from dpip.ipfs.cid import CID, RAW
+from dpip.mirror.store import opened
 from dpip.resolve import closure
 from dpip.resolve.environment import here
 from dpip.resolve.request import Request
@@ -124,10 +128,10 @@ def status(url: str, authorization: str = "", data: bytes | None = None) -> tupl
             return error.code, error.read()
 
 
-def upload(running: NodeProcess, folder: Path) -> tuple[Archive, str]:
+def upload(running: NodeProcess, folder: Path, size: int = 0) -> tuple[Archive, str]:
     """Publish a private package; return it and the token."""
     token = dpip("private", "token", "add", "ci", DPIP_HOME=str(running.home)).stdout.strip()
-    made = wheel("acme_tool", "1.0")
+    made = wheel("acme_tool", "1.0", size=size)
     path = folder / made.filename
     path.write_bytes(made.content)
     twine = [str(peers.require("twine")), "upload", "--disable-progress-bar", "-u", "__token__"]
@@ -158,8 +162,118 @@ def test_who_is_no_reader_sees_no_private_name_in_any_form(
     code, answer = status(asked, data=wanted)
     assert code == 200
     assert made.sha256.encode() not in gzip.decompress(answer)
-    # Whoever knows the hash was told it.
-    assert fetch(f"{running.url}/files/{made.sha256}/{made.filename}") == made.content
+
+
+def blocks_of(home: Path, archive: Archive) -> list[CID]:
+    """Take an archive of a node apart; return its root, its recipe and a leaf of it."""
+    with opened(home) as archives:
+        place = archives.place(archive.sha256, archive.filename)
+        found = archives.add(place, archive.sha256, archive.filename)
+        assert found.recipe is not None
+        [leaf, *_] = archives.leaf_cids(found)
+        return [found.root, found.recipe, leaf]
+
+
+def test_who_is_no_reader_gets_no_byte_of_a_private_file_by_its_hash(
+    running: NodeProcess, tmp_path: Path
+) -> None:
+    made, token = upload(running, tmp_path, size=3 * 2**20)
+    allowed = basic("__token__", token)
+    public = wheel("demo", "1.0")
+    assert status(f"{running.simple}demo/")[0] == 200
+    assert fetch(f"{running.url}/files/{public.sha256}/{public.filename}") == public.content
+    root, recipe, leaf = blocks_of(running.home, made)
+    whole = CID.v1(RAW, bytes.fromhex("1220" + made.sha256))
+    paths = [
+        f"files/{made.sha256}/{made.filename}",
+        f"files/{made.sha256}/{made.filename}.metadata",
+        f"files/{made.sha256}/other-1.0-py3-none-any.whl",
+        f"packages/{made.sha256}/{made.filename}",
+        f"ipfs/{root}",
+        *(f"ipfs/{cid}?format={form}" for cid in (root, recipe) for form in ("raw", "car")),
+        f"ipfs/{recipe}",
+        f"ipfs/{leaf}?format=raw",
+    ]
+    for path in paths:
+        until(lambda path=path: status(f"{running.url}/{path}")[0] == 404)  # type: ignore[misc]
+        code, body = status(f"{running.url}/{path}", allowed)
+        assert code == 200, path
+        assert body, path
+    assert status(f"{running.url}/ipfs/{whole}?format=raw")[0] == 404
+    providers = f"{running.url}/routing/v1/providers/{root}"
+    assert json.loads(status(providers)[1])["Providers"] in ([], None)
+    assert json.loads(status(providers, allowed)[1])["Providers"]
+    for cid in blocks_of(running.home, public):
+        assert status(f"{running.url}/ipfs/{cid}?format=raw")[0] == 200
+        assert json.loads(status(f"{running.url}/routing/v1/providers/{cid}")[1])["Providers"]
+
+
+def test_who_holds_a_private_file_is_said_to_readers_alone(
+    running: NodeProcess, tmp_path: Path
+) -> None:
+    made, token = upload(running, tmp_path)
+    address = f"{running.url}/files/{made.sha256}/{made.filename}"
+
+    def held(**headers: str) -> int:
+        asking = {"Cache-Control": "only-if-cached", **headers}
+        request = urllib.request.Request(address, headers=asking, method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+
+    assert held() == 504
+    assert held(Authorization=basic("__token__", token)) == 200
+    unknown = status(address.replace(made.sha256, "0" * 64))
+    assert status(address) == unknown, "in the words of what is unknown"
+    request = urllib.request.Request(address, headers={"Authorization": basic("__token__", token)})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert "public" not in answer.headers["Cache-Control"], "no cache gives it to others"
+
+
+def test_a_private_file_stays_withheld_over_restarts_and_deletion(tmp_path: Path) -> None:
+    environ: dict[str, Any] = {"DPIP_PRIVATE_READERS": "10.9.9.0/24"}
+    with node(tmp_path / "a", "--offline", **environ) as running:
+        made, _ = upload(running, tmp_path)
+    with node(tmp_path / "a", "--offline", **environ) as running:
+        address = f"{running.url}/files/{made.sha256}/{made.filename}"
+        assert status(address)[0] == 404
+        assert dpip("private", "delete", made.filename, DPIP_HOME=str(running.home)).returncode == 0
+    with node(tmp_path / "a", "--offline", **environ) as running:
+        assert status(f"{running.url}/files/{made.sha256}/{made.filename}")[0] == 404
+
+
+def test_a_file_that_is_public_too_is_for_everybody(tmp_path: Path) -> None:
+    """The same bytes are listed under a public name, as a private copy of a public file is."""
+    public = wheel("demo", "1.0")
+    with (
+        FixtureIndex() as index,
+        FixtureIndex() as inner,
+        node(
+            tmp_path / "a", "--index-url", index.url, DPIP_PRIVATE_READERS="10.9.9.0/24"
+        ) as running,
+    ):
+        index.add("demo", public)
+        secret = wheel("acme_tool", "2.0")
+        copy = replace(public, filename="acme_demo-1.0-py3-none-any.whl")
+        inner.add("acme-tool", secret)
+        inner.add("acme-demo", copy)
+        home = {"DPIP_HOME": str(running.home)}
+        assert dpip("route", "set", "acme-*", inner.url, **home).returncode == 0
+        token = dpip("private", "token", "add", "ci", **home).stdout.strip()
+        allowed = basic("__token__", token)
+        for name in ("acme-tool", "acme-demo"):
+            until(lambda name=name: status(f"{running.simple}{name}/", allowed)[0] == 200)  # type: ignore[misc]
+            assert status(f"{running.simple}{name}/")[0] == 404
+        address = f"{running.url}/files/{secret.sha256}/{secret.filename}"
+        assert status(address)[0] == 404
+        assert status(address, allowed)[1] == secret.content
+        address = f"{running.url}/files/{copy.sha256}/{copy.filename}"
+        assert status(address)[0] == 404
+        assert status(f"{running.simple}demo/")[0] == 200
+        assert status(address)[1] == public.content
 
 
 def test_pip_reads_with_a_token(running: NodeProcess, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,16 @@ def test_yanking_is_seen_by_a_running_node(running: NodeProcess, built: Path) ->
     missing = dpip("private", "delete", "never-1.tar.gz", **home)
     assert (missing.returncode, "no-such" in missing.stderr) == (1, False)
     assert "there is no private file" in missing.stderr
+
+
+def test_what_is_refused_is_not_kept(running: NodeProcess, built: Path) -> None:
+    token = secret(running)
+    assert twine(running, token, built).returncode == 0
+    whole = running.home / "archives" / "whole"
+    before = sorted(whole.rglob("*"))
+    with zipfile.ZipFile(built, "a") as archive:
+        archive.writestr("more.txt", "other bytes under the same name")
+    refused = twine(running, token, built)
+    assert refused.returncode != 0
+    assert "400" in refused.stdout + refused.stderr
+    assert sorted(whole.rglob("*.*")) == [path for path in before if path.is_file()]

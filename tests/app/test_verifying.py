@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.app.nodes import dpip
+from tests.app.nodes import dpip, node
+from tests.federation.processes import fetch, until
 from tests.simple.attesting import Maker
 from tests.simple.fixture_index import Archive, FixtureIndex, wheel
 
@@ -211,3 +213,44 @@ def test_attestations_are_checked_by_a_trusted_root(tmp_path: Path) -> None:
         root.write_bytes(b"{}")
         broken = dpip(*words, DPIP_TRUSTED_ROOT=str(root))
         assert (broken.returncode, "Traceback" in broken.stderr) == (2, False)
+
+
+def test_attestations_are_kept_for_when_upstream_is_away(tmp_path: Path) -> None:
+    archive = wheel("demo", "1.0")
+    maker = Maker(filename=archive.filename, sha256=archive.sha256)
+    root = tmp_path / "root.json"
+    root.write_bytes(maker.trusted_root())
+    home, said = tmp_path / "home", maker.provenance()
+    with FixtureIndex() as index:
+        index.add("demo", archive)
+        index.provenance[archive.filename] = said
+        address = f"integrity/{archive.sha256}/{archive.filename}"
+        with node(home, "--index-url", index.url) as running:
+            fetch(f"{running.url}/simple/demo/")
+            assert fetch(f"{running.url}/files/{archive.sha256}/{archive.filename}")
+            until(lambda: index.count("/integrity/"))
+            assert fetch(f"{running.url}/{address}") == said
+            assert index.count("/integrity/") == 1
+        flags = ("--home", str(home), "--provenance", "demo")
+        index.stop()
+        with node(home, "--index-url", index.url) as running:
+            assert fetch(f"{running.url}/{address}") == said
+        checked = dpip("verify", *flags, DPIP_TRUSTED_ROOT=str(root), DPIP_OFFLINE="1")
+        assert "identity, log, certificate checked" in checked.stdout, checked.stdout
+
+
+def test_what_is_no_provenance_object_is_neither_given_nor_kept(tmp_path: Path) -> None:
+    archive = wheel("demo", "1.0")
+    with FixtureIndex() as index, node(tmp_path, "--index-url", index.url) as running:
+        index.add("demo", archive)
+        index.provenance[archive.filename] = b"<html>moved</html>"
+        fetch(f"{running.url}/simple/demo/")
+        assert fetch(f"{running.url}/files/{archive.sha256}/{archive.filename}")
+        for path, code in (
+            (f"{archive.sha256}/{archive.filename}", 502),
+            (f"{'0' * 64}/{archive.filename}", 404),
+        ):
+            with pytest.raises(urllib.error.HTTPError) as failed:
+                fetch(f"{running.url}/integrity/{path}")
+            failed.value.close()
+            assert failed.value.code == code

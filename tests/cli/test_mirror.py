@@ -83,6 +83,27 @@ def test_rules_that_make_no_sense_are_not_written(tmp_path: Path) -> None:
     assert not (tmp_path / "mirror.toml").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("--latest", "0"), ("--max-size", "0"), ("--max-size", "-1"), ("--uploaded-after", "soon")],
+)
+def test_a_bound_that_would_hide_everything_is_not_written(
+    tmp_path: Path, words: tuple[str, str]
+) -> None:
+    done = dpip("mirror", "init", "--home", str(tmp_path), *words)
+    assert done.returncode == 2
+    assert words[0].removeprefix("--") in done.stderr
+    assert not (tmp_path / "mirror.toml").exists()
+
+
+def test_rules_that_were_edited_are_kept_when_others_are_written(tmp_path: Path) -> None:
+    edited = '# ours\n[mirror]\nallow = ["flask"]\n'
+    (tmp_path / "mirror.toml").write_text(edited)
+    assert dpip("mirror", "init", "--home", str(tmp_path), "--allow", "demo").returncode == 0
+    assert (tmp_path / "mirror.toml.before").read_text() == edited
+    assert "demo" in (tmp_path / "mirror.toml").read_text()
+
+
 def test_a_running_node_shows_what_a_sync_changed(tmp_path: Path) -> None:
     with FixtureIndex() as index:
         index.add("thing", wheel("thing", "1.0"))

@@ -16,7 +16,7 @@ from dpip.federation.listener import Listener
 from dpip.federation.rids import KINDS, IpnsName
 from dpip.federation.trust import Trust, TrustPolicy
 from dpip.ipfs.records import MemoryRecords
-from dpip.koi import Cache
+from dpip.koi import Cache, KnowledgeObject, KnowledgeSource
 from dpip.koi.processor.default_handlers import coordinator_handlers
 from dpip.koi.testing import Ring
 from dpip.mirror.catalog import Catalog
@@ -115,6 +115,19 @@ class Mirrors(Ring):
             await self.parts[number].pages.refresh(name)
         except (ProjectNotFound, UpstreamUnavailable):
             return
+
+    def hears(self, number: int, sender: int, kobj: KnowledgeObject) -> None:
+        """Let a mirror hear one thing from another, and nothing else."""
+        told = KnowledgeObject(
+            kobj.rid,
+            kobj.manifest,
+            kobj.contents,
+            event_type=kobj.event_type,
+            source=KnowledgeSource.External,
+            sender=self[sender].identity.rid,
+        )
+        self[number].processor.accept([told])
+        self[number].processor.flush_kobj_queue()
 
     async def turn(self, number: int) -> int:
         """Let a mirror tell and take over news; return how much there was."""

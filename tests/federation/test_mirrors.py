@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.federation.mirrors import LIAR, RELAY, SOURCE, Mirrors
+from tests.federation.stores import Stores
 
 from dpip.federation.upkeep import journals
 from dpip.simple.model import Project
+from dpip.simple.repository import UpstreamUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -108,6 +110,68 @@ def test_a_liar_is_believed_by_nobody(tmp_path: Path, count: int) -> None:
         same_everywhere(mirrors)
 
     story(told, tmp_path, count)
+
+
+@pytest.mark.parametrize("count", MANY)
+def test_bytes_come_from_peers_in_either_half_and_never_a_wrong_one(
+    tmp_path: Path, count: int
+) -> None:
+    """Upstream is cut off, then the halves from each other; in one half a node has other bytes."""
+
+    async def told(mirrors: Mirrors) -> None:
+        release(mirrors, NAMES[0], 1)
+        await mirrors.look(SOURCE, NAMES[0])
+        await mirrors.converge()
+        [right] = mirrors.index.files.values()
+        stores = Stores(mirrors)
+        one, other = range(RELAY, count // 2), range(count // 2, count)
+        assert await stores.get(SOURCE, NAMES[0]) == right
+        mirrors.index.down = True
+        stores.forge(LIAR, NAMES[0], b"forged")
+        apart = [f"node{number}" for number in (SOURCE, *one)]
+        mirrors.network.part(apart)
+        for number in one:
+            assert await stores.get(number, NAMES[0]) == right
+        for number in other:
+            with pytest.raises(UpstreamUnavailable):
+                await stores.get(number, NAMES[0])
+            assert stores[number].savings.total.refused > 0, "what the liar offered"
+        mirrors.network.heal()
+        assert await stores.get(other[0], NAMES[0]) == right
+        mirrors.network.part(apart)
+        for number in other:
+            assert await stores.get(number, NAMES[0]) == right
+        assert all(stores[number].savings.total.files == 1 for number in (*one, *other))
+        await stores.close()
+
+    story(told, tmp_path, count)
+
+
+def test_a_page_stays_while_news_of_it_is_not_complete(tmp_path: Path) -> None:
+    """The news of files comes before that of their project: it says nothing of a deletion."""
+
+    async def told(mirrors: Mirrors) -> None:
+        release(mirrors, NAMES[0], 1)
+        for number in (SOURCE, RELAY):
+            await mirrors.look(number, NAMES[0])
+        file, project = mirrors.parts[SOURCE].announcer.news(NAMES[0])
+        for kobj in (file, project):
+            mirrors.hears(RELAY, SOURCE, kobj)
+            await mirrors.parts[RELAY].adopter.step()
+            assert mirrors.shown(RELAY, NAMES[0]) == mirrors.truth(NAMES[0]), kobj.rid
+        await mirrors.converge()
+        del mirrors.index.pages[NAMES[0]]
+        await mirrors.look(SOURCE, NAMES[0])
+        await mirrors.converge()
+        assert mirrors.shown(RELAY, NAMES[0]) is None
+        release(mirrors, NAMES[0], 2)
+        await mirrors.look(SOURCE, NAMES[0])
+        await mirrors.look(RELAY, NAMES[0])
+        mirrors.hears(RELAY, SOURCE, mirrors.parts[SOURCE].announcer.news(NAMES[0])[0])
+        await mirrors.parts[RELAY].adopter.step()
+        assert mirrors.shown(RELAY, NAMES[0]) == mirrors.truth(NAMES[0])
+
+    story(told, tmp_path, 3)
 
 
 def test_what_a_lost_node_told_some_is_learned_from_them(tmp_path: Path) -> None:

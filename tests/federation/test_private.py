@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import random
 import sqlite3
 import subprocess
 import sys
+import time
+import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +17,13 @@ from typing import Any
 from tests.app.nodes import NodeProcess, dpip, node
 from tests.federation.processes import fetch, filenames, page, rid, until
 from tests.peers import require
-from tests.simple.fixture_index import FixtureIndex, wheel
+from tests.simple.fixture_index import Archive, FixtureIndex, wheel
 
 from dpip.federation.guarded import Guarded
 from dpip.federation.ledger import Ledger
 from dpip.federation.told import NETWORK, with_told
 from dpip.koi import KoiNetNode
+from dpip.mirror.store import opened
 
 A, B = KoiNetNode("a", "a" * 64), KoiNetNode("b", "b" * 64)
 
@@ -44,9 +49,9 @@ def test_a_guarded_name_has_the_network_for_its_source_unless_it_is_routed() -> 
     assert routed == {**table, "tool": NETWORK}
 
 
-def upload(running: NodeProcess, name: str, version: str) -> None:
+def upload(running: NodeProcess, name: str, version: str, made: Archive | None = None) -> None:
     token = dpip("private", "token", "add", "ci", DPIP_HOME=str(running.home)).stdout.strip()
-    made = wheel(name.replace("-", "_"), version)
+    made = made or wheel(name.replace("-", "_"), version)
     path = running.home / made.filename
     path.write_bytes(made.content)
     command = [str(require("twine")), "upload", "--disable-progress-bar", "-u", "__token__"]
@@ -136,6 +141,45 @@ def test_a_node_that_is_allowed_later_is_told_what_there_is(tmp_path: Path) -> N
         again = node(tmp_path / "a", "--offline", port=port, DPIP_PRIVATE_NODES=allowed)
         with again, node(tmp_path / "b", "--offline", **trusted) as b:
             until(lambda: filenames(b.url, "acme-tool"))
+
+
+def test_the_bytes_go_to_allowed_nodes_whoever_else_knows_the_hash(tmp_path: Path) -> None:
+    """Whole, and by recipe: the allowed node signs what it asks; for others there is no file."""
+    text = {f"acme/part{n}.py": random.Random(n).randbytes(40_000).hex().encode() for n in range(9)}
+    more = {**text, "acme/part3.py": random.Random(99).randbytes(40_000).hex().encode()}
+    releases = [wheel("acme_tool", f"1.{n}", files=files) for n, files in enumerate((text, more))]
+    with FixtureIndex() as index:
+        flags = ("--index-url", index.url)
+        with pair(tmp_path, *flags, DPIP_PRIVATE_READERS="10.9.9.0/24") as (a, b):
+            for made in releases:
+                address = f"files/{made.sha256}/{made.filename}"
+                upload(a, "acme-tool", made.version, made)
+                take_apart(a.home, made)
+                until(lambda: spoken_of(b.home, made.filename))  # noqa: B023
+                until(lambda: made.filename in filenames(b.url, "acme-tool"))  # noqa: B023
+                for header in ({}, {"dpip-pass": f"{'0' * 64} {int(time.time())} AAAA"}):
+                    assert refused(f"{a.url}/{address}", **header) == 404
+                assert fetch(f"{b.url}/{address}") == made.content
+                take_apart(b.home, made)
+            health = json.loads(fetch(f"{b.url}/healthz"))
+    assert health["files_from_peers"] == 2
+    assert health["bytes_from_recipes"] == len(releases[1].content)
+    assert health["bytes_moved_for_them"] < 1.4 * len(releases[0].content)
+
+
+def refused(url: str, **headers: str) -> int:
+    try:
+        fetch(url, **headers)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    return 200
+
+
+def take_apart(home: Path, archive: Archive) -> None:
+    with opened(home) as archives:
+        place = archives.place(archive.sha256, archive.filename)
+        archives.add(place, archive.sha256, archive.filename)
 
 
 def pip(running: NodeProcess, what: str, into: Path) -> subprocess.CompletedProcess[str]:

@@ -44,7 +44,7 @@ def link(
     """Let the node know an edge, and return it as what a peer would say of it."""
     profile = EdgeProfile(source, target, EdgeType.WEBHOOK, status, list(kinds))
     rid = KoiNetEdge.generate(source, target)
-    node.graph.apply(rid, to_plain(profile))
+    node.graph.apply(rid, to_plain(profile), told_by=source)
     return KnowledgeObject.from_bundle(
         Bundle.generate(rid, profile), source=KnowledgeSource.External
     )
@@ -71,6 +71,33 @@ def test_whom_the_sender_tells_is_not_told_again(node: NodeInterface) -> None:
     assert targets(node, note(A)) == {C}
     assert targets(node, note(C)) == {A, B}
     assert targets(node, note(None)) == {A, B, C}
+
+
+def test_a_promise_that_a_stranger_claims_counts_for_nothing(node: NodeInterface) -> None:
+    profile = EdgeProfile(A, B, EdgeType.WEBHOOK, EdgeStatus.APPROVED, [NOTE])
+    node.graph.apply(KoiNetEdge("forged"), to_plain(profile), told_by=C)
+    node.graph.apply(KoiNetEdge("unsigned"), to_plain(profile))
+    assert targets(node, note(A)) == {B, C}
+
+
+def test_nobody_cuts_off_a_subscriber_with_an_edge_of_ones_own_making(node: NodeInterface) -> None:
+    me = node.identity.rid
+    real = node.graph.get_edge_profile(source=me, target=A)
+    for status in EdgeStatus:
+        profile = EdgeProfile(me, A, EdgeType.POLL, status, [])
+        node.graph.apply(KoiNetEdge(f"forged-{status}"), to_plain(profile), told_by=C)
+    assert node.graph.get_edge_profile(source=me, target=A) == real
+    assert targets(node, note(None)) == {A, B, C}
+    node.graph.generate()
+    assert node.graph.get_edge_profile(source=me, target=A) is None, "none of it was in the cache"
+
+
+def test_an_edge_does_not_become_one_between_others(node: NodeInterface) -> None:
+    rid = KoiNetEdge("moving")
+    for ends in ((A, C), (A, B)):
+        profile = EdgeProfile(*ends, EdgeType.WEBHOOK, EdgeStatus.APPROVED, [NOTE])
+        node.graph.apply(rid, to_plain(profile), told_by=C)
+    assert not node.graph.tells(A, B, NOTE)
 
 
 def test_a_promise_counts_and_a_wish_does_not(node: NodeInterface) -> None:

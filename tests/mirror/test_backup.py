@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.mirror.test_private import NOW, upload
 
+from dpip.errors import HomeNotWritable
 from dpip.ipfs.blockstore import Block
 from dpip.ipfs.cid import CID
 from dpip.ipfs.disk.store import DiskBlockstore
@@ -110,3 +111,19 @@ def test_a_failed_backup_leaves_the_last_one(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"catalog|database"):
         backup(home, tmp_path / "backup.tar")
     assert (tmp_path / "backup.tar").read_bytes() == good
+
+
+def test_a_backup_is_for_its_owner_alone_and_lies_outside_of_the_home(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "config.toml").write_text("")
+    backup(home, tmp_path / "backup.tar")
+    assert os.name != "posix" or (tmp_path / "backup.tar").stat().st_mode & 0o077 == 0
+    for place in (home / "inside.tar", tmp_path, tmp_path / "home"):
+        with pytest.raises(BackupFailed):
+            backup(home, place)
+    assert [path.name for path in home.iterdir()] == ["config.toml"]
+    with pytest.raises(HomeNotWritable, match=r"x\.tar"):
+        backup(home, tmp_path / "absent" / "x.tar")
+    with pytest.raises(BackupFailed):
+        restore(tmp_path, tmp_path / "new")

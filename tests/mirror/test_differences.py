@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,6 +37,13 @@ def test_what_differs(
 ) -> None:
     found = differences("p", index, upstream, stored, asked=True, whole=True)
     assert [one.kind for one in found] == kinds
+
+
+def test_what_is_in_quarantine_upstream_is_not_missing_here() -> None:
+    hidden = replace(page(f={}), status="quarantined")
+    assert not list(differences("p", page(), hidden, {}, asked=True, whole=True))
+    [found] = differences("p", page(f={}), hidden, {"f": A}, asked=True, whole=True)
+    assert found.kind == "extra", "the index here still shows it"
 
 
 def test_both_hashes_are_told() -> None:

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from tests.simple.fixture_index import Archive, wheel
 
-from dpip.errors import AlreadyRunning
+from dpip.errors import AlreadyRunning, UsageError
 from dpip.ipfs import ipns
 from dpip.ipfs.directory import Directory
 from dpip.ipfs.disk.archives import Archives as Store
@@ -27,7 +28,7 @@ from dpip.mirror import indexes, publish
 from dpip.mirror.archives import Archives
 from dpip.mirror.catalog import ArchiveRecord, Catalog, PageRecord
 from dpip.mirror.changes import changes
-from dpip.mirror.indexes import Publication, publish_changes, renew_head, state_path
+from dpip.mirror.indexes import Publication, Subscription, publish_changes, renew_head, state_path
 from dpip.mirror.listing import to_records
 from dpip.mirror.publish import Change
 from dpip.mirror.store import opened
@@ -122,6 +123,37 @@ def assert_whole(home: Path, done: Publication, projects: int) -> None:
         entries = {link.name for link in Directory.load(archives.store, done.head.root).entries()}
     assert entries == {"index.html", *(f"p{number}" for number in range(projects))}
     assert len(blocks) > 4 * projects
+
+
+def test_names_that_are_not_from_the_default_source_are_not_published(tmp_path: Path) -> None:
+    fill(tmp_path, 4)
+    catalog = Catalog(tmp_path / "catalog.sqlite3")
+    for name, source in (
+        ("p1", "private"),
+        ("p2", "https://inner.invalid/simple/"),
+        ("p3", "network"),
+    ):
+        record = catalog.record(name)
+        assert record is not None
+        catalog.put_record(replace(record, source=source)).result()
+    catalog.close()
+    assert_whole(tmp_path, published(tmp_path), 1)
+
+
+def test_a_subscription_is_read_in_any_spelling_of_the_name() -> None:
+    name = KEY.name.encode("k")
+    assert (
+        str(Subscription.parse(f" {name}@http://a:1/+https://b ")) == f"{name}@http://a:1+https://b"
+    )
+    assert Subscription.parse(KEY.name.encode("b")).name == name
+
+
+@pytest.mark.parametrize(
+    "text", ["", "k51bogus", "k51", "http://index/", "bafybeigdyrzt", "@http://a", "Qm", "flask"]
+)
+def test_what_is_no_index_is_not_followed(text: str) -> None:
+    with pytest.raises(UsageError, match="is no index"):
+        Subscription.parse(text)
 
 
 def test_garbage_collection_in_the_middle_takes_nothing(

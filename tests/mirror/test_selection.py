@@ -37,6 +37,25 @@ def test_a_whole_table() -> None:
 
 
 @pytest.mark.parametrize(
+    ("after", "kept"),
+    [
+        ("2026-01-02", True),
+        ("2026-01-02T03:04:05Z", True),
+        ("2026-01-02T03:04:06", False),
+        ("2026-01-02T05:04:05+02:00", True),
+        ("2026-01-02T02:04:06-01:00", False),
+        ("2026-01-03", False),
+    ],
+)
+@pytest.mark.parametrize("fraction", ["", ".678901"])
+def test_bounds_of_upload_times_are_times(after: str, kept: bool, fraction: str) -> None:
+    filters = read({"uploaded-after": after}).filters
+    made = f"2026-01-02T03:04:05{fraction}Z"
+    page = Project("p", (File("p-1.tar.gz", "u", {}, upload_time=made),))
+    assert (not filters.excludes(page)) == kept
+
+
+@pytest.mark.parametrize(
     "table",
     [
         {"colour": "red"},
@@ -47,6 +66,13 @@ def test_a_whole_table() -> None:
         {"versions": {"a": "=>1"}},
         {"pythons": ["three"]},
         {"allow": "flask"},
+        {"allow": [""]},
+        {"allow": [5]},
+        {"pythons": [3.10]},
+        {"max-size": -5},
+        {"max-size": 0},
+        {"uploaded-after": "yesterday"},
+        {"uploaded-before": "2026-13-01"},
         {"metadata": {"licence": "MIT"}},
         {"metadata": {"license": 7}},
         {"metadata": {"license": []}},

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from dpip.app import content
+from dpip.app.audience import Audience
 from dpip.app.dispatch import Dispatcher
 from dpip.app.gains import Gains, neighbours
 from dpip.app.index import Index
@@ -21,11 +22,13 @@ from dpip.federation.compressed import Compressed
 from dpip.federation.directory import GraphDirectory
 from dpip.federation.guarded import Guarded
 from dpip.federation.ledger import Ledger
+from dpip.federation.passes import Passes
 from dpip.federation.peer import Peer
 from dpip.federation.told import ToldPages
 from dpip.ipfs.gateway.server import Gateway
 from dpip.mirror.files import Files
 from dpip.mirror.ingest import Ingest
+from dpip.mirror.provenance import Provenances
 from dpip.mirror.store import Remake
 from dpip.simple.routing import DEFAULT_SOURCE
 
@@ -42,21 +45,31 @@ def build(settings: Settings) -> Node:
     """Build the node of a home. Raises HomeNotWritable, DiskFull and CatalogTooNew."""
     stored = open_home(settings.home)
     kubo = _kubo(settings, stored.leaves)
-    directory = GraphDirectory(lambda: peer.node, settings.peer_networks)
+    directory = GraphDirectory(
+        lambda: peer.node,
+        settings.peer_networks,
+        circle=lambda name: audience.circle(name),  # noqa: PLW0108 - it is made below
+    )
     ledger = Ledger(settings.home / "koi" / "ledger.sqlite3")
     guarded = Guarded(ledger)
     told = ToldPages(lambda: peer.cache, guarded)
     afar = kubo.afar if kubo else None
     index = Index(settings, stored, directory.tellers, told, afar, dial=directory.dial)
+    member = membership(settings, index, ledger, guarded)
+    passes = Passes(lambda: peer.node, time.time)
+    audience = Audience(settings, stored, index, trust=member.trust, guarded=guarded, passes=passes)
     peer = Peer(
-        membership(settings, index, ledger, guarded),
+        member,
         ledger,
         catalog=stored.catalog,
         pages=index.sources.pages[DEFAULT_SOURCE],
     )
     gains = Gains(stored.catalog)
-    nearby = neighbours(directory, stored.leaves, gains.savings, offline=settings.offline)
-    ingest = _ingest(settings, stored, index, nearby)
+    nearby = neighbours(
+        directory, stored.leaves, gains.savings, audience.sign, offline=settings.offline
+    )
+    provenances = Provenances(stored.catalog, index.files, offline=settings.offline)
+    ingest = _ingest(settings, stored, index, nearby, provenances)
     used: set[str] = set()
     files = Files(
         archives=stored.archives,
@@ -76,12 +89,12 @@ def build(settings: Settings) -> Node:
         savings=gains.savings,
         peers=lambda: peer.known,
     )
-    routing = content.routing(settings, stored.leaves)
+    routing = content.routing(settings, stored.leaves, audience.shown)
     mounts: dict[str, Application] = {
         "koi-net": peer,
-        **packages(settings, stored, index, files),
-        **_content(settings, stored, kubo),
-        "routing": routing,
+        **packages(settings, stored, index, files, audience=audience, provenances=provenances),
+        **_content(settings, stored, kubo, audience),
+        "routing": audience.blocks(routing.full, routing.public),
         "healthz": status.health,
         "metrics": status.metrics,
         "": status.page,
@@ -101,7 +114,13 @@ def build(settings: Settings) -> Node:
     )
 
 
-def _ingest(settings: Settings, stored: Stored, index: Index, nearby: Neighbours) -> Ingest:
+def _ingest(
+    settings: Settings,
+    stored: Stored,
+    index: Index,
+    nearby: Neighbours,
+    provenances: Provenances,
+) -> Ingest:
     return Ingest(
         upstream=index.files,
         nearby=nearby,
@@ -110,15 +129,22 @@ def _ingest(settings: Settings, stored: Stored, index: Index, nearby: Neighbours
         catalog=stored.catalog,
         now=time.time,
         max_size=settings.max_file_size,
+        stored=provenances.keep,
     )
 
 
-def _content(settings: Settings, stored: Stored, kubo: KuboSide | None) -> dict[str, Application]:
+def _content(
+    settings: Settings, stored: Stored, kubo: KuboSide | None, audience: Audience
+) -> dict[str, Application]:
     """Build what IPFS clients ask of a gateway: blocks, files, names."""
-    gateway = Gateway(kubo.blocks if kubo else stored.leaves, content.records(settings))
+
+    def gateway(blocks: Blockstore) -> Gateway:
+        return Gateway(kubo.beside(blocks) if kubo else blocks, content.records(settings))
+
+    full, public = gateway(stored.leaves), gateway(audience.shown)
     return {
-        "ipfs": Compressed(gateway),
-        "ipns": gateway,
+        "ipfs": audience.blocks(Compressed(full), Compressed(public)),
+        "ipns": audience.blocks(full, public),
     }
 
 

@@ -7,8 +7,11 @@ keys/                private keys
 
 from __future__ import annotations
 
+import ipaddress
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from dpip.ipfs.disk.leaves import WithLeaves
 from dpip.ipfs.disk.pins import Pins
@@ -45,19 +48,66 @@ def records(settings: Settings) -> DiskRecords:
     return DiskRecords(settings.home / "ipns")
 
 
-def routing(settings: Settings, blocks: Blockstore) -> Routing:
-    """Return the delegated routing of a home, which names nobody until it has a `peer`."""
-    return Routing(blocks, records(settings))
+@dataclass(frozen=True, slots=True)
+class BothRoutings:
+    """Delegated routing over all blocks, and over those that are for everybody.
+
+    They name nobody until they have a `peer`.
+    """
+
+    full: Routing
+    public: Routing
+
+    def reached_as(self, peer: Peer | None) -> None:
+        """Name this node as provider of what it holds, reached so."""
+        self.full.peer = self.public.peer = peer
+
+
+def routing(settings: Settings, blocks: Blockstore, shown: Blockstore) -> BothRoutings:
+    """Return the delegated routing of a home; `shown` are the blocks for everybody."""
+    names = records(settings)
+    return BothRoutings(Routing(blocks, names), Routing(shown, names))
 
 
 def provider(settings: Settings, port: int) -> Peer | None:
-    """Return how this node, which listens on a port, is reached as provider of what it holds."""
-    if not settings.host.replace(".", "").isdigit():
+    """Return how this node, which listens on a port, is reached as provider of what it holds.
+
+    None where that cannot be told: it listens on all addresses, and no `public_url` names one.
+    """
+    if settings.public_url:
+        found = [multiaddr(settings.public_url)]
+    else:
+        found = [multiaddr(f"http://{_bracketed(settings.host)}:{port}")]
+        if settings.tls_certificate:
+            secure = f"https://{_bracketed(settings.host)}:{settings.tls_port}"
+            found.insert(0, multiaddr(secure))
+    addresses = tuple(address for address in found if address is not None)
+    return Peer(keys(settings).get(SELF).name.encode("k"), addresses) if addresses else None
+
+
+def multiaddr(url: str) -> str | None:
+    """Return a base URL as a multiaddr; None for what is no address of a host, or has a path."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
         return None
-    addresses = [f"/ip4/{settings.host}/tcp/{port}/http"]
-    if settings.tls_certificate:
-        addresses.insert(0, f"/ip4/{settings.host}/tcp/{settings.tls_port}/tls/http")
-    return Peer(keys(settings).get(SELF).name.encode("k"), tuple(addresses))
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
+        return None
+    try:
+        address = ipaddress.ip_address(parts.hostname)
+    except ValueError:
+        kind = "dns"
+    else:
+        if address.is_unspecified:
+            return None
+        kind = f"ip{address.version}"
+    tail = "tls/http" if parts.scheme == "https" else "http"
+    return f"/{kind}/{parts.hostname}/tcp/{port}/{tail}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def keys(settings: Settings, password: bytes | None = None) -> Keystore:

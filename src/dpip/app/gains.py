@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dpip.federation.assembly import Assembly
 from dpip.federation.leaves import Leaves
+from dpip.federation.neighbours import Directory as Asked
 from dpip.federation.neighbours import Neighbours
+from dpip.federation.offers import unsigned
 from dpip.federation.savings import Savings, Totals, decode, encode
 from dpip.federation.whole import WholeFiles
+from dpip.koi.network.dial import dialer
+from dpip.koi.network.transport import Addresses
 from dpip.mirror.worklist import Worklist
 
 if TYPE_CHECKING:
-    from dpip.federation.directory import GraphDirectory
+    from collections.abc import Callable
+
+    from dpip.federation.offers import Sign
     from dpip.ipfs.blockstore import Blockstore
-    from dpip.mirror.catalog import Catalog
+    from dpip.mirror.catalog import Catalog, FileRecord
 
 MARK = "savings"
 NOTED_EVERY = 3.0
@@ -24,17 +30,27 @@ NOTED_EVERY = 3.0
 
 
 def neighbours(
-    directory: GraphDirectory, blocks: Blockstore, savings: Savings, *, offline: bool
+    directory: Directory,
+    blocks: Blockstore,
+    savings: Savings,
+    sign: Callable[[str, FileRecord], Sign] = lambda _url, _record: unsigned,
+    *,
+    offline: bool,
 ) -> Neighbours:
     """Return neighbours as a source: by recipe, by leaves, whole."""
+    dial = dialer(directory)
     return Neighbours(
         directory,
-        means=(Assembly(blocks, directory.dial), Leaves(directory.dial)),
-        whole=WholeFiles(directory),
+        means=(Assembly(blocks, dial), Leaves(dial)),
+        whole=WholeFiles(directory, sign),
         savings=savings,
         clock=time.monotonic,
         insistent=offline,
     )
+
+
+class Directory(Asked, Addresses, Protocol):
+    """Who is there to be asked, and what may be called."""
 
 
 class Gains:

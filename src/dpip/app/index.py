@@ -16,6 +16,7 @@ from dpip.app.following import follow
 from dpip.app.mirrored import Mirrored
 from dpip.app.pip_settings import index_url
 from dpip.federation.told import NETWORK, with_told
+from dpip.mirror.apart import Apart
 from dpip.mirror.hosts import ByHost, ByScheme
 from dpip.mirror.private import PrivatePages
 from dpip.mirror.refresh import Policy
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from dpip.federation.told import ToldPages
     from dpip.ipfs.blockstore import Blockstore
     from dpip.ipfs.connections import Dial
+    from dpip.mirror.catalog import FileRecord
     from dpip.mirror.source import FileSource, PageSource
     from dpip.settings import Settings
 
@@ -70,6 +72,8 @@ class Index:
         )
         self.following = follow(settings, stored.leaves, neighbours, afar, dial=dial)
         self.mirrored = Mirrored(self.upstream, settings.home, stored.catalog)
+        self.apart = Apart(stored.catalog, stored.contents, self.is_apart)
+        self.apart.add(stored.private.uploaded())
         self._others: dict[str, Upstream] = {}
         self._default, self.files = self._ordered()
         self.sources = Sources({}, self._pages)
@@ -81,6 +85,7 @@ class Index:
         stored = self._stored
         table = with_private(stored.catalog.routes(), stored.private.names())
         self.sources.use(with_told(table, self._told.names))
+        self.apart.follow(self.sources.routes)
 
     def follow_rules(self) -> None:
         """Let pages be looked at again after the home's rules have changed."""
@@ -133,4 +138,9 @@ class Index:
             render=render,
             policy=policy,
             now=time.time,
+            listed=_nothing if source == DEFAULT_SOURCE else self.apart.listed,
         )
+
+
+def _nothing(_files: list[FileRecord]) -> None:
+    """Note nothing of public pages."""

@@ -1,8 +1,8 @@
 """The engine "kubo": an IPFS daemon beside the node gets what the node has.
 
 Whoever finishes something (tending an archive, publishing an index) leaves a job in
-`kubo.sqlite3`; the node's engine does the jobs when the daemon is there. Private packages are
-never handed over: what a daemon has, the world may ask it for.
+`kubo.sqlite3`; the node's engine does the jobs when the daemon is there. What is private, or
+routed elsewhere, is never handed over: what a daemon has, the world may ask it for.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from dpip.ipfs.blockstore import Block, Blockstore
     from dpip.ipfs.cid import CID
     from dpip.ipfs.disk.archives import Archive
-    from dpip.mirror.private import Private
+    from dpip.mirror.apart import Apart
     from dpip.mirror.publish import Head
     from dpip.mirror.subscribed import HeadFinder
     from dpip.settings import Settings
@@ -67,9 +67,9 @@ def client(settings: Settings) -> Kubo:
         return Kubo(settings.kubo_api, authorization=settings.kubo_authorization or None)
 
 
-def leave_archive(queue: Jobs, archive: Archive, private: Private) -> None:
-    """Have the daemon get an archive, unless it is private."""
-    if not private.holds(archive.sha256):
+def leave_archive(queue: Jobs, archive: Archive, apart: Apart) -> None:
+    """Have the daemon get an archive, unless it is not for everybody."""
+    if not apart.hides(archive.sha256):
         queue.put("import", str(archive.root))
 
 
@@ -92,9 +92,12 @@ class KuboSide:
             self._stack.enter_context(jobs(settings)),
             lambda root, held: car.write([root], _blocks(blocks, root, held)),
         )
-        self.blocks: Blockstore = Failover([blocks, KuboBlockstore(self._kubo)])
         self.afar: Blockstore = KuboBlockstore(self._kubo, offline=False)
         """What the daemon has or can fetch; a block may have to be waited for."""
+
+    def beside(self, blocks: Blockstore) -> Blockstore:
+        """Return these blocks, and behind them what the daemon has."""
+        return Failover([blocks, KuboBlockstore(self._kubo)])
 
     def start(self) -> None:
         """Begin to do what is in the queue, and to follow names where PubSub is on."""

@@ -21,6 +21,7 @@ from dpip.simple.routing import DEFAULT_SOURCE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dpip.app.content import BothRoutings
     from dpip.app.dispatch import Application
     from dpip.app.gains import Gains
     from dpip.app.index import Index
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from dpip.app.stored import Stored
     from dpip.federation.neighbours import Neighbours
     from dpip.federation.peer import Peer
-    from dpip.ipfs.routing import Routing
     from dpip.mirror.ingest import Ingest
     from dpip.settings import Settings
 
@@ -51,14 +51,17 @@ class Node:
     peer: Peer
     neighbours: Neighbours
     gains: Gains
-    routing: Routing
+    routing: BothRoutings
     used: set[str]
     """The archives that were served since their use was last written."""
     kubo: KuboSide | None = None
 
     def listens(self, port: int) -> None:
         """Take note of the port: only now can others be told how to reach this node."""
-        self.routing.peer = content.provider(self.settings, port)
+        found = content.provider(self.settings, port)
+        if found is None:
+            log.warning("others cannot be told how to reach this node: set public_url")
+        self.routing.reached_as(found)
 
     async def background(self, url: str) -> None:
         """Do what a node does when nobody asks; `url` is where it answers.
@@ -121,6 +124,8 @@ class Node:
                 self.index.follow_rules()
             with _logged("following the catalog"):
                 seen = self._forget_changed(seen)
+            with _logged("looking for what is withheld"), mapped():
+                await asyncio.to_thread(self.index.apart.look_for_roots)
 
     async def _follow_private(self) -> None:
         """Show and tell what another process changed in private packages: yanks, deletions."""

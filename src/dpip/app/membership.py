@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import time
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from dpip.app import content
+from dpip.errors import UsageError
 from dpip.federation.dropped import Dropped
 from dpip.federation.heads import Heads
+from dpip.federation.orders import contact_url
 from dpip.federation.peer import Membership
 from dpip.federation.told import NETWORK
-from dpip.federation.trust import Trust
+from dpip.federation.trust import Trust, key_hash
+from dpip.koi import KoiError, KoiNetNode
+from dpip.koi.network.address import endpoint
+from dpip.koi.network.contact import Contact
+from dpip.mirror.archives import is_sha256
 from dpip.settings import MIRROR_NAME
 from dpip.simple.routing import DEFAULT_SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from dpip.app.index import Index
     from dpip.federation.guarded import Guarded
@@ -25,7 +32,11 @@ if TYPE_CHECKING:
 
 
 def membership(settings: Settings, index: Index, ledger: Ledger, guarded: Guarded) -> Membership:
-    """Return how a node takes part; what is routed elsewhere is not the network's business."""
+    """Return how a node takes part; what is routed elsewhere is not the network's business.
+
+    Raises UsageError for a setting with which it could not.
+    """
+    _check(settings)
     sources, dropped = index.sources, Dropped(ledger)
 
     def mine(name: str) -> bool:
@@ -57,6 +68,33 @@ def membership(settings: Settings, index: Index, ledger: Ledger, guarded: Guarde
         guarded=guarded,
         rerouted=index.reroute,
     )
+
+
+def _check(settings: Settings) -> None:
+    """Raise UsageError where a setting is not what it must be: it would be ignored in silence."""
+    checks: list[tuple[str, Callable[[str], object], Sequence[str]]] = [
+        ("name", lambda text: KoiNetNode(text, "0" * 64), [settings.name]),
+        ("public_url", endpoint, [settings.public_url] if settings.public_url else []),
+        ("first_contact", _contact, settings.first_contact),
+        ("peer_networks", lambda text: ip_network(text, strict=False), settings.peer_networks),
+        ("trusted_nodes", _key, settings.trusted_nodes),
+        ("private_nodes", _key, settings.private_nodes),
+    ]
+    for name, check, texts in checks:
+        for text in texts:
+            try:
+                check(text)
+            except (KoiError, ValueError) as error:
+                raise UsageError(f"setting {name}: {error}") from None
+
+
+def _contact(text: str) -> None:
+    endpoint(Contact.parse(contact_url(text)).url)
+
+
+def _key(text: str) -> None:
+    if not is_sha256(key_hash(text)):
+        raise ValueError(f"{text[:200]!r} is not a node's RID, nor the hash at its end")
 
 
 def head_names(settings: Settings) -> Iterator[CID]:

@@ -16,32 +16,38 @@ from typing import TYPE_CHECKING, Any
 
 from dpip.app.configured import ConfiguredUpstream
 from dpip.app.pip_settings import index_url
+from dpip.app.routed import routes_of
 from dpip.errors import AlreadyRunning, DpipError, HomeNotWritable, UsageError
+from dpip.federation.savings import Savings
+from dpip.mirror import store
 from dpip.mirror.archives import Archives
 from dpip.mirror.catalog import Catalog
 from dpip.mirror.files import Files
 from dpip.mirror.ingest import Ingest
 from dpip.mirror.judging import Judging, from_files
-from dpip.mirror.private import Private
+from dpip.mirror.provenance import Provenances
 from dpip.mirror.scope import Scope, decode_closure, encode_closure, fingerprint
 from dpip.mirror.selection import read_selection
+from dpip.mirror.store import ARCHIVES
 from dpip.mirror.sync import Limits, Sync
-from dpip.mirror.uploads import with_private
 from dpip.mirror.worklist import Worklist
 from dpip.settings import MIRROR_NAME
-from dpip.simple.routing import DEFAULT_SOURCE, Routes
+from dpip.simple.routing import DEFAULT_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from dpip.federation.neighbours import Neighbours
     from dpip.mirror.coverage import Coverage
     from dpip.mirror.scope import Closure, FindClosure
     from dpip.mirror.selection import Selection
     from dpip.mirror.sync import Round
     from dpip.settings import Settings
 
-LOCK = "mirror.lock"
+CATALOG, LOCK = "catalog.sqlite3", "mirror.lock"
+BEFORE = ".toml.before"
+"""What the configuration that `dpip mirror init` replaced is then called."""
 CLOSURE = "closure"
 """Mark: the closure that was found last."""
 
@@ -98,7 +104,8 @@ def _requirements(path: Path) -> str:
 def write(home: Path, table: dict[str, Any]) -> Path:
     """Check and write the configuration of a home, whole or not at all; return where it is.
 
-    Raises UsageError for a table that makes no sense, HomeNotWritable.
+    One that was there, and said something else, is kept beside it. Raises UsageError for a table
+    that makes no sense, HomeNotWritable.
     """
     read_selection(table, lambda name: _requirements(home / name))
     path = home / MIRROR_NAME
@@ -107,6 +114,8 @@ def write(home: Path, table: dict[str, Any]) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
         temporary.write_text(f"[mirror]\n{lines}", "utf-8")
+        if path.is_file() and path.read_bytes() != temporary.read_bytes():
+            path.replace(path.with_suffix(BEFORE))
         temporary.replace(path)
     except OSError as error:
         raise HomeNotWritable(f"cannot write {path}: {error.strerror or error}") from None
@@ -190,28 +199,37 @@ async def opened(
     limits: Limits,
     progress: Callable[[Round], object],
     find_closure: FindClosure | None = None,
+    savings: Savings | None = None,
 ) -> AsyncIterator[Sync]:
-    """Build the sync of a home, and close its parts in the end."""
+    """Build the sync of a home, and close its parts in the end.
+
+    `savings` counts what neighbours gave.
+    """
     configured = read(settings.home)
-    catalog = Catalog(settings.home / "catalog.sqlite3")
-    archives = Archives(settings.home / "archives")
-    worklist = Worklist(catalog)
     upstream = ConfiguredUpstream(
         lambda: settings.index_url or index_url(settings.url),
         timeout=settings.upstream_timeout,
         max_page_size=settings.max_page_size,
     )
-    ingest = Ingest(
-        upstream=upstream,
-        archives=archives,
-        catalog=catalog,
-        now=time.time,
-        max_size=settings.max_file_size,
-    )
-    files = Files(
-        archives=archives, catalog=catalog, ingest=ingest, upstream=upstream, offline=False
-    )
-    try:
+    async with contextlib.AsyncExitStack() as until_done:
+        catalog = until_done.enter_context(contextlib.closing(Catalog(settings.home / CATALOG)))
+        archives = Archives(settings.home / ARCHIVES)
+        until_done.push_async_callback(upstream.aclose)
+        nearby = await until_done.enter_async_context(_nearby(settings, savings or Savings()))
+        ingest = Ingest(
+            upstream=upstream,
+            archives=archives,
+            catalog=catalog,
+            now=time.time,
+            max_size=settings.max_file_size,
+            nearby=nearby,
+            stored=Provenances(catalog, upstream).keep,
+        )
+        until_done.push_async_callback(ingest.close)
+        files = Files(
+            archives=archives, catalog=catalog, ingest=ingest, upstream=upstream, offline=False
+        )
+        worklist = Worklist(catalog)
         scope, problems = await _with_closure(configured, worklist, find_closure)
         sync = Sync(
             upstream=upstream,
@@ -230,10 +248,26 @@ async def opened(
         )
         sync.round.problems += problems
         yield sync
-    finally:
-        await ingest.close()
-        await upstream.aclose()
-        catalog.close()
+
+
+@contextlib.asynccontextmanager
+async def _nearby(settings: Settings, savings: Savings) -> AsyncIterator[Neighbours | None]:
+    """Give the neighbours that the home's node knew last as sources of files, if it knew any."""
+    directory = settings.home / "koi"
+    if not (directory / "koi.sqlite3").is_file():
+        yield None
+        return
+    from dpip.app.gains import neighbours
+    from dpip.federation.acquaintances import Acquaintances
+    from dpip.ipfs.disk.leaves import WithLeaves
+
+    around = Acquaintances(directory, settings.peer_networks, settings.first_contact)
+    with store.opened(settings.home) as contents:
+        found = neighbours(around, WithLeaves(contents), savings, offline=False)
+        try:
+            yield found
+        finally:
+            await found.aclose()
 
 
 async def sync(
@@ -242,9 +276,12 @@ async def sync(
     """Run one round; return what it did, and how complete the mirror is then."""
     from dpip.app.closures import closures_of
 
-    find = closures_of(settings)
-    async with opened(settings, limits=limits, progress=progress, find_closure=find) as work:
+    find, savings = closures_of(settings), Savings()
+    async with opened(
+        settings, limits=limits, progress=progress, find_closure=find, savings=savings
+    ) as work:
         done = await work.run()
+        done.from_peers, done.bytes_saved = savings.total.files, savings.total.saved
         return done, work.coverage()
 
 
@@ -274,10 +311,8 @@ async def _with_closure(
 
 
 def _own_names(home: Path, catalog: Catalog) -> Callable[[str], bool]:
-    """Return whether a name comes from this upstream: not private, not routed elsewhere."""
-    private = Private(home / "private.sqlite3")
-    try:
-        routes = Routes.from_patterns(with_private(catalog.routes(), private.names()))
-    finally:
-        private.close()
+    """Return whether a name comes from this upstream: not private, also to another node, not
+    routed elsewhere.
+    """
+    routes = routes_of(home, catalog)
     return lambda name: routes.source_of(name) == DEFAULT_SOURCE

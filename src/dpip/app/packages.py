@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 
 from dpip.app.dispatch import Lazily
 from dpip.app.pip_settings import index_url
-from dpip.app.readers import ForReaders, Readers, Shown
+from dpip.app.readers import ForReaders, Shown
 from dpip.federation.holdings import Holdings
 from dpip.mirror.sources import PRIVATE
-from dpip.mirror.uploads import PrivateUploads
 from dpip.simple.integrity import IntegrityApplication
 from dpip.simple.server import SimpleApplication
-from dpip.simple.upload import UploadServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dpip.app.audience import Audience
     from dpip.app.dispatch import Application
     from dpip.app.index import Index
     from dpip.app.stored import Stored
     from dpip.mirror.files import Files
+    from dpip.mirror.provenance import Provenances
     from dpip.mirror.repository import Pages
     from dpip.settings import Settings
     from dpip.simple.wrappers import RoutedPages
@@ -32,12 +32,16 @@ if TYPE_CHECKING:
 
 
 def packages(
-    settings: Settings, stored: Stored, index: Index, files: Files
+    settings: Settings,
+    stored: Stored,
+    index: Index,
+    files: Files,
+    *,
+    audience: Audience,
+    provenances: Provenances,
 ) -> dict[str, Application]:
     """Build the applications by the first segment of their path."""
-    readers = Readers(
-        settings.private_readers, lambda secret: stored.private.grant(secret) is not None
-    )
+    readers = audience.readers
     shown = Shown(index.pages, index.is_apart)
 
     def both(build: Callable[[Page], Application]) -> Application:
@@ -52,17 +56,21 @@ def packages(
             full=simple,
             public=SimpleApplication(pages=shown, files=files),
         ),
-        "files": Holdings(
-            simple, files=files, archives=stored.contents, metadata=stored.catalog.metadata
+        "files": audience.files(
+            Holdings(
+                simple, files=files, archives=stored.contents, metadata=stored.catalog.metadata
+            )
         ),
-        "packages": Lazily(lambda: _old_files(simple)),
+        "packages": audience.files(Lazily(lambda: _old_files(simple))),
         "pypi": both(_old_pages),
-        "legacy": _uploads(settings, stored, index),
-        "integrity": ForReaders(
-            readers,
-            index.is_apart,
-            full=IntegrityApplication(stored.private.attestations),
-            public=IntegrityApplication(lambda _: None),
+        "legacy": Lazily(lambda: _uploads(settings, stored, index)),
+        "integrity": audience.files(
+            ForReaders(
+                readers,
+                index.is_apart,
+                full=IntegrityApplication(stored.private.attestations, provenances.of),
+                public=IntegrityApplication(lambda _: None, provenances.of),
+            )
         ),
         "resolve": both(lambda pages: _closures(settings, pages, files)),
     }
@@ -82,6 +90,9 @@ def _old_pages(pages: Page) -> Application:
 
 
 def _uploads(settings: Settings, stored: Stored, index: Index) -> Application:
+    from dpip.mirror.uploads import PrivateUploads
+    from dpip.simple.upload import UploadServer
+
     pages: Pages = index.sources.pages[PRIVATE]
     uploads = PrivateUploads(
         private=stored.private,
@@ -89,6 +100,7 @@ def _uploads(settings: Settings, stored: Stored, index: Index) -> Application:
         catalog=stored.catalog,
         pages=pages,
         rerouted=index.reroute,
+        apart=index.apart,
     )
     return UploadServer(
         stored.private, uploads, stored.archives.scratch, max_file_size=settings.max_file_size

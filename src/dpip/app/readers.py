@@ -1,8 +1,8 @@
 """Who may read over HTTP what is not for everybody: names that are private, or routed elsewhere.
 
-A reader is known by its address, or by a token of `dpip private token`. For everybody else such
-names do not exist, in whatever form they are asked for. Files are given by hash, and hashes are
-told to readers alone.
+A reader is known by its address, by a token of `dpip private token`, or as an allowed node by
+its signature. For everybody else such names do not exist, in whatever form they are asked for,
+and neither do their files and blocks, whoever knows the hash.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dpip.errors import UsageError
 from dpip.simple.asgi import header
 from dpip.simple.names import normalize
 from dpip.simple.repository import ProjectNotFound
-from dpip.simple.upload import secret_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,15 +28,24 @@ MOST_ADDRESSES = 10_000
 
 
 class Readers:
-    """Knows readers. `grants` says whether a secret is that of a token."""
+    """Knows readers. `grants` says whether a secret is that of a token.
 
-    def __init__(self, networks: Sequence[str], grants: Callable[[str], bool]) -> None:
+    `signed` says whether a request is signed by a node that is allowed private names.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[str],
+        grants: Callable[[str], bool],
+        signed: Callable[[Scope], bool] = lambda _: False,
+    ) -> None:
         """Raises UsageError for what is no network."""
         try:
             self._networks = [ipaddress.ip_network(text.strip()) for text in networks if text]
         except ValueError as error:
             raise UsageError(f"setting private_readers: {error}") from None
         self._grants = grants
+        self._signed = signed
         self._addresses: dict[str, bool] = {}
 
     def may(self, scope: Scope) -> bool:
@@ -45,8 +53,10 @@ class Readers:
         client = scope.get("client")
         if client is None or self._near(client[0]):
             return True
+        from dpip.simple.upload import secret_of
+
         secret = secret_of(header(scope, b"authorization") or "")
-        return secret is not None and self._grants(secret)
+        return (secret is not None and self._grants(secret)) or self._signed(scope)
 
     def _near(self, address: str) -> bool:
         found = self._addresses.get(address)

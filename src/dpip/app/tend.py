@@ -19,7 +19,8 @@ from dpip.errors import DpipError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dpip.ipfs.disk.archives import Archive
+    from dpip.ipfs.disk.archives import Archive, Archives
+    from dpip.mirror.apart import Apart
     from dpip.settings import Settings
 
 
@@ -37,7 +38,11 @@ def main(home: Path, hot_size: int, store_size: int) -> int:
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
     try:
         config = settings.load({"home": home})
-        with opened(home) as archives, _told(config) as took, limit_of(home, store_size) as limit:
+        with (
+            opened(home) as archives,
+            _told(config, archives) as took,
+            limit_of(home, store_size) as limit,
+        ):
             done = tend(archives, hot_size, limit=limit, stop=lambda: bool(stopping), took=took)
     except DpipError as error:
         sys.stdout.write(json.dumps(error.as_dict()) + "\n")
@@ -47,20 +52,35 @@ def main(home: Path, hot_size: int, store_size: int) -> int:
 
 
 @contextlib.contextmanager
-def _told(config: Settings) -> Iterator[Callable[[Archive], None]]:
+def _told(config: Settings, archives: Archives) -> Iterator[Callable[[Archive], None]]:
     """Give what is to be told of each new archive: the daemon's queue, where there is one."""
     from dpip.app import kubo
-    from dpip.mirror.private import Private
 
     if not kubo.is_chosen(config):
         yield lambda _: None
         return
-    private = Private(config.home / "private.sqlite3")
-    try:
-        with kubo.jobs(config) as queue:
-            yield lambda archive: kubo.leave_archive(queue, archive, private)
-    finally:
-        private.close()
+    with kubo.jobs(config) as queue, _apart(config.home, archives) as apart:
+        yield lambda archive: kubo.leave_archive(queue, archive, apart)
+
+
+@contextlib.contextmanager
+def _apart(home: Path, archives: Archives) -> Iterator[Apart]:
+    """Give the files of a home that are not for everybody."""
+    from dpip.app.routed import routes_of
+    from dpip.mirror.apart import Apart
+    from dpip.mirror.catalog import Catalog
+    from dpip.mirror.private import Private
+    from dpip.simple.routing import DEFAULT_SOURCE
+
+    with (
+        contextlib.closing(Catalog(home / "catalog.sqlite3")) as catalog,
+        contextlib.closing(Private(home / "private.sqlite3")) as private,
+    ):
+        routes = routes_of(home, catalog)
+        apart = Apart(catalog, archives, lambda name: routes.source_of(name) != DEFAULT_SOURCE)
+        apart.add(private.uploaded())
+        apart.follow(routes)
+        yield apart
 
 
 if __name__ == "__main__":

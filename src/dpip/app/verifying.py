@@ -18,7 +18,9 @@ from dpip.mirror.archives import Archives
 from dpip.mirror.catalog import Catalog
 from dpip.mirror.differences import differences
 from dpip.mirror.judging import Judging, sidecars
+from dpip.mirror.listing import to_records
 from dpip.mirror.private import Private
+from dpip.mirror.provenance import Provenances
 from dpip.mirror.reapply import stored_project
 from dpip.mirror.selected import Selected
 from dpip.mirror.store import ARCHIVES, opened
@@ -30,6 +32,7 @@ from dpip.settings import MIRROR_NAME
 from dpip.simple import provenance
 from dpip.simple.attested import roots
 from dpip.simple.attested.model import Malformed
+from dpip.simple.model import Project
 from dpip.simple.repository import ProjectNotFound
 from dpip.simple.routing import DEFAULT_SOURCE
 
@@ -40,12 +43,12 @@ if TYPE_CHECKING:
     from dpip.mirror.source import PageSource
     from dpip.settings import Settings
     from dpip.simple.attested.roots import Roots
-    from dpip.simple.model import File, Project
+    from dpip.simple.model import File
 
 AT_ONCE = 6
 BATCH = 24
 """Projects between two notes of how far a run came."""
-LARGEST_PROVENANCE = 16 * 2**20
+_NOTHING = Project("")
 
 
 @dataclass(slots=True)
@@ -137,7 +140,7 @@ class _Work:
         self._catalog = catalog
         self._archives = Archives(settings.home / ARCHIVES)
         self._contents = contents
-        self._files = upstream
+        self._provenances = Provenances(catalog, upstream, offline=settings.offline)
         self._pages: PageSource = upstream
         self._offline = settings.offline
         self._whole = (settings.home / MIRROR_NAME).is_file()
@@ -183,9 +186,9 @@ class _Work:
         done.files += len(ours.files) if ours else 0
         found = differences(name, ours, theirs, stored, asked=asked, whole=self._whole)
         done.differences += found
-        if self._with_provenance and theirs is not None:
-            for file in theirs.files:
-                await self._attested(file, done)
+        if self._with_provenance:
+            for file in (theirs or ours or _NOTHING).files:
+                await self._attested(name, file, done)
         return done
 
     async def _upstreams(self, name: str, done: Batch) -> tuple[bool, Project | None]:
@@ -220,14 +223,19 @@ class _Work:
                     done.problems.append(f"{file.filename}: cannot be made again: {error}")
         return found
 
-    async def _attested(self, file: File, done: Batch) -> None:
+    async def _attested(self, name: str, file: File, done: Batch) -> None:
+        """Check a file's attestations as upstream has them, else as they were kept here."""
         if file.provenance is None or file.sha256 is None:
             return
+        [record] = to_records(Project(name, (file,)))
         try:
-            body = await self._files.read(file.provenance, LARGEST_PROVENANCE)
+            body = await self._provenances.read(record)
         except DpipError as error:
-            done.problems.append(f"{file.filename}: no provenance: {error.message}")
-            return
+            kept = self._provenances.kept(record.key, record.filename)
+            if kept is None:
+                done.problems.append(f"{file.filename}: no provenance: {error.message}")
+                return
+            body = kept
         done.attested[file.filename] = provenance.check(
             body, file.filename, file.sha256, self._roots
         )

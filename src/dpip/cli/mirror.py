@@ -127,7 +127,8 @@ def _init(config: Settings, args: argparse.Namespace) -> int:
         "uploaded-before": args.uploaded_before,
         "metadata": _by_field(args.metadata),
     }
-    given = {key: value for key, value in table.items() if value}
+    # A zero is given, and refused; what is empty is not.
+    given = {key: value for key, value in table.items() if value or type(value) is int}
     if args.no_prereleases:
         given["prereleases"] = False
     if args.no_sdists:
@@ -200,6 +201,8 @@ def _one_round(config: Settings, limits: Limits, args: argparse.Namespace) -> in
         f"{done.done} projects brought up to date, {done.files} files of {done.bytes:,} bytes",
         *_lines(covered),
     ]
+    if done.from_peers:
+        lines[0] += f"; {done.from_peers} from peers, {done.bytes_saved:,} bytes saved"
     _say(answer, lines, as_json=args.json)
     return 0 if covered.complete and not done.problems else 1
 

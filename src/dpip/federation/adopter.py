@@ -104,8 +104,9 @@ class Adopter:
             return
         found = known.project(self._cache, name)
         if found is None:
-            if record is not None and not record.absent:
-                await self._pages.gone(name, known.forgotten_at(self._cache, name))
+            until = known.forgotten_at(self._cache, name)
+            if until is not None and record is not None and not record.absent:
+                await self._pages.gone(name, until)
             return
         claim, at = found
         if not is_newer(claim, at, record):

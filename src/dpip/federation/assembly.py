@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from dpip.federation.compressed import Blocks
 from dpip.federation.offers import STALL, NeighbourFailed
 from dpip.ipfs import dagpb
-from dpip.ipfs.archive.rebuild import rebuild
 from dpip.ipfs.blockstore import Block
 from dpip.ipfs.cid import CID, DAG_PB
 from dpip.ipfs.errors import IpfsError, NotFound, Unavailable
@@ -76,7 +75,7 @@ class Assembly:
             return False
         try:
             root = CID.parse(offer.recipe or "")
-            if not self._complete(offer.url, root, attempt):
+            if not self._complete(offer, root, attempt):
                 return False
         except NotFound:
             return False
@@ -88,6 +87,9 @@ class Assembly:
         """Put the file together; False where that cannot be done here."""
         if attempt.progress.stopped:
             return False
+        # Loaded when it is needed: a node starts without.
+        from dpip.ipfs.archive.rebuild import rebuild
+
         attempt.discard()
         size, written = attempt.most or 1, 0
         try:
@@ -107,9 +109,9 @@ class Assembly:
             return False
         return True
 
-    def _complete(self, url: str, root: CID, attempt: Attempt) -> bool:
+    def _complete(self, offer: Offer, root: CID, attempt: Attempt) -> bool:
         """Fetch what is missing below `root`, unless that is clearly too much."""
-        peer = Blocks(url, timeout=STALL, dial=self._dial)
+        peer = Blocks(offer.url, timeout=STALL, dial=self._dial, sign=offer.sign)
         fetching = _Fetching(self._blocks, peer, attempt.progress)
         try:
             most = int((attempt.most or 0) * WORTH)

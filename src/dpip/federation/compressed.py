@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import zstandard
 
+from dpip.federation.offers import unsigned
 from dpip.ipfs.cid import CID, verify
 from dpip.ipfs.connections import Connections, Request
 from dpip.ipfs.errors import InvalidArgument, NotFound, Unavailable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
 
+    from dpip.federation.offers import Sign
     from dpip.ipfs.connections import Dial
     from dpip.simple.asgi import Receive, Scope, Send
 
@@ -73,10 +75,16 @@ async def _send(send: Send, head: dict[str, Any], body: bytes) -> None:
 
 
 class Blocks:
-    """The blocks of another node. Thread-safe; `moved` counts bytes of bodies received."""
+    """The blocks of another node. Thread-safe; `moved` counts bytes of bodies received.
 
-    def __init__(self, url: str, *, timeout: float, dial: Dial | None = None) -> None:
+    `sign` returns what headers a request for a path must have besides; `dial` connects.
+    """
+
+    def __init__(
+        self, url: str, *, timeout: float, dial: Dial | None = None, sign: Sign = unsigned
+    ) -> None:
         self._connections = Connections(url, timeout=timeout, dial=dial)
+        self._sign = sign
         self.moved = 0
 
     def close(self) -> None:
@@ -86,7 +94,8 @@ class Blocks:
     def get(self, cid: CID) -> bytes:
         """Return a block's bytes, verified. Raises NotFound, Unavailable, HashMismatch."""
         headers = {"Accept": RAW, "Accept-Encoding": CODING, "User-Agent": "dpip"}
-        request = Request("GET", f"/ipfs/{cid}?format=raw", headers)
+        signed = {**headers, **self._sign(f"/ipfs/{cid}")}
+        request = Request("GET", f"/ipfs/{cid}?format=raw", signed)
         try:
             with self._connections.exchange(request) as response:
                 data = response.read(LARGEST + 1)

@@ -32,6 +32,10 @@ class Guarded:
         """Say whether a normalized name is guarded."""
         return name in self._guardians
 
+    def guardians(self, name: str) -> frozenset[str]:
+        """Return the key hashes of the nodes that say that a name is private."""
+        return self._guardians.get(name, frozenset())
+
     def by(self, name: str, node: KoiNetNode | None) -> bool:
         """Say whether a node is a guardian of a name."""
         return node is not None and node.id in self._guardians.get(name, ())

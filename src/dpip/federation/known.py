@@ -50,9 +50,16 @@ def project(cache: Cache, name: str) -> tuple[ProjectClaim, datetime] | None:
 
 
 def forgotten_at(cache: Cache, name: str) -> float | None:
-    """Return the time of the newest claim about a project that was forgotten, or None."""
+    """Return the time of the newest claim about a project that was forgotten, or None.
+
+    None too while a project comes, for the first time or again: its files' news is first.
+    """
     stamp = Tombstones(cache.store).stamp(PypiProject(name), None)
-    return None if stamp is None else stamp.timestamp()
+    if stamp is None:
+        return None
+    held = [cache.record(rid) for rid in file_rids(cache, name)]
+    comes = any(one is not None and one.manifest.timestamp > stamp for one in held)
+    return None if comes else stamp.timestamp()
 
 
 def _span(name: str) -> tuple[str, str, str]:

@@ -53,7 +53,7 @@ class Leaves:
         if offer.root is None or 0 < (attempt.most or 0) <= ONE_LEAF:
             return False
         loop = asyncio.get_running_loop()
-        gateway = Gateway(offer.url, timeout=STALL, dial=self._dial)
+        gateway = Gateway(offer.url, timeout=STALL, dial=self._dial, headers=offer.sign)
         return await loop.run_in_executor(self._threads, _bring, gateway, offer.root, attempt)
 
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 from dpip.errors import DpipError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from dpip.ipfs.cid import CID
     from dpip.mirror.catalog import FileRecord
     from dpip.mirror.hedge import Progress, Way
+
+    Sign = Callable[[str], Mapping[str, str]]
 
 STALL = 2.0
 """Seconds without a byte after which a neighbour is given up."""
@@ -26,13 +29,22 @@ class NeighbourFailed(DpipError):
     default_hint = "nothing to do: the file is fetched elsewhere"
 
 
+def unsigned(_path: str) -> Mapping[str, str]:
+    """Return no headers: what is public is asked for by nobody in particular."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A neighbour that holds a file; by which recipe, and under which root it is published."""
+    """A neighbour that holds a file; by which recipe, and under which root it is published.
+
+    `sign` returns the headers that a request for a path of this neighbour must have.
+    """
 
     url: str
     recipe: str | None = None
     root: str | None = None
+    sign: Sign = unsigned
 
 
 @dataclass(slots=True)

@@ -6,15 +6,17 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from dpip.federation.holdings import ONLY_STORED, RECIPE, ROOT
-from dpip.federation.offers import STALL, NeighbourFailed, Offer
+from dpip.federation.holdings import ONLY_STORED, RECIPE, ROOT, SIDECAR
+from dpip.federation.offers import STALL, NeighbourFailed, Offer, unsigned
 from dpip.koi import KoiError
 from dpip.koi.network.transport import CheckedResolver
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import aiohttp
 
-    from dpip.federation.offers import Attempt
+    from dpip.federation.offers import Attempt, Sign
     from dpip.koi.network.transport import Addresses
     from dpip.mirror.catalog import FileRecord
     from dpip.mirror.hedge import Way
@@ -22,20 +24,25 @@ if TYPE_CHECKING:
 PIECE = 2**18
 LARGEST_METADATA = 16 * 2**20
 _HEADERS = {"Cache-Control": ONLY_STORED, "Accept-Encoding": "identity", "User-Agent": "dpip"}
-_ASK: Any = {"headers": _HEADERS, "allow_redirects": False}
 
 
 class WholeFiles:
     """Neighbours' `/files/<sha256>/<filename>`; the connections are kept until `aclose`.
 
     `addresses` are the rules about what is called: a neighbour gives its own address, and that
-    may be a name that leads into this node's own network. No redirect is followed either.
+    may be a name that leads into this node's own network. No redirect is followed either. `sign`
+    returns, for a neighbour and a file, what signs the requests for it.
     """
 
     way: Way = "whole"
 
-    def __init__(self, addresses: Addresses | None = None) -> None:
+    def __init__(
+        self,
+        addresses: Addresses | None = None,
+        sign: Callable[[str, FileRecord], Sign] = lambda _url, _record: unsigned,
+    ) -> None:
         self._addresses = addresses
+        self._sign = sign
         self._session: aiohttp.ClientSession | None = None
 
     def close(self) -> None:
@@ -51,11 +58,13 @@ class WholeFiles:
         """Return what a neighbour offers. Raises NeighbourFailed for one that is not there."""
         import aiohttp
 
+        sign = self._sign(url, record)
         try:
-            async with self._client().head(_address(url, record), **_ASK) as response:
+            request = self._client().head(_address(url, record), **_ask(record, sign))
+            async with request as response:
                 if response.status != 200:
                     return None
-                return Offer(url, response.headers.get(RECIPE), response.headers.get(ROOT))
+                return Offer(url, response.headers.get(RECIPE), response.headers.get(ROOT), sign)
         except (aiohttp.ClientError, KoiError, OSError, ValueError) as error:
             raise NeighbourFailed(f"{url}: {error or type(error).__name__}") from None
 
@@ -66,9 +75,9 @@ class WholeFiles:
         """
         import aiohttp
 
-        address = f"{_address(url, record)}.metadata"
+        asked = _ask(record, self._sign(url, record), SIDECAR)
         try:
-            async with self._client().get(address, **_ASK) as response:
+            async with self._client().get(f"{_address(url, record)}{SIDECAR}", **asked) as response:
                 if response.status != 200 or (response.content_length or 0) > LARGEST_METADATA:
                     return None
                 body = bytearray()
@@ -85,9 +94,9 @@ class WholeFiles:
         import aiohttp
 
         attempt.discard()
-        address = _address(offer.url, attempt.record)
+        address, asked = _address(offer.url, attempt.record), _ask(attempt.record, offer.sign)
         try:
-            async with self._client().get(address, **_ASK) as response:
+            async with self._client().get(address, **asked) as response:
                 if response.status != 200:
                     return False
                 await _write(response, attempt)
@@ -121,6 +130,12 @@ async def _write(response: aiohttp.ClientResponse, attempt: Attempt) -> None:
                 if size > most:
                     raise NeighbourFailed(f"{response.host}: more than {most} bytes")
             await asyncio.to_thread(file.write, piece)
+
+
+def _ask(record: FileRecord, sign: Sign, suffix: str = "") -> Any:
+    """Return how a file, or what belongs to it, is asked for."""
+    path = f"/files/{record.sha256}/{record.filename}{suffix}"
+    return {"headers": {**_HEADERS, **sign(path)}, "allow_redirects": False}
 
 
 def _address(url: str, record: FileRecord) -> str:

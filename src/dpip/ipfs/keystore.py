@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,10 @@ class Keystore:
         except FileNotFoundError:
             if name != SELF:
                 raise NotFound(f"there is no key {name!r}") from None
+        # Two processes may come here at once: the key of the first is that of both.
+        with contextlib.suppress(InvalidArgument):
             return self.generate(SELF)
+        return self.get(SELF)
 
     def generate(self, name: str) -> PrivateKey:
         """Make a key. Raises InvalidArgument if there is one of that name."""
@@ -42,10 +46,10 @@ class Keystore:
 
     def put(self, name: str, key: PrivateKey) -> None:
         """Keep a key. Raises InvalidArgument if there is one of that name."""
-        path = self._path(name)
-        if path.exists():
-            raise InvalidArgument(f"there is a key {name!r} already")
-        write_whole(path, key.to_pem(self._password), mode=0o600)
+        try:
+            write_whole(self._path(name), key.to_pem(self._password), mode=0o600, only_new=True)
+        except FileExistsError:
+            raise InvalidArgument(f"there is a key {name!r} already") from None
 
     def remove(self, name: str) -> None:
         """Take a key away for good. Raises NotFound."""

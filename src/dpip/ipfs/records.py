@@ -106,8 +106,27 @@ class DiskRecords:
         return self._directory / f"{name.encode('k')}.ipns-record"
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a file so that it is there whole or not at all, whenever the machine stops."""
+def _name_once(scratch: Path, path: Path) -> None:
+    """Give a file its name, unless the name is taken. Raises FileExistsError."""
+    try:
+        path.hardlink_to(scratch)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without links: there two that write in one instant may both succeed.
+        if path.exists():
+            raise FileExistsError(str(path)) from None
+        scratch.replace(path)
+    else:
+        scratch.unlink()
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o644, *, only_new: bool = False) -> None:
+    """Write a file so that it is there whole or not at all, whenever the machine stops.
+
+    With `only_new` it raises FileExistsError where there is one: of several that write at once
+    one succeeds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
@@ -116,7 +135,10 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(scratch).chmod(mode)
-        Path(scratch).replace(path)
+        if only_new:
+            _name_once(Path(scratch), path)
+        else:
+            Path(scratch).replace(path)
     except BaseException:
         Path(scratch).unlink(missing_ok=True)
         raise

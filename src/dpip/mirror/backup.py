@@ -16,7 +16,7 @@ import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from dpip.errors import DpipError
 from dpip.mirror.archives import from_os
@@ -54,10 +54,15 @@ class Copied:
 def backup(home: Path, target: Path) -> Copied:
     """Write the home to `target`, whole or not at all; a node may run meanwhile.
 
-    Raises BackupFailed, DiskFull and HomeNotWritable.
+    It holds keys, so it is for its owner alone to read. Raises BackupFailed, DiskFull and
+    HomeNotWritable.
     """
     if not home.is_dir():
         raise BackupFailed(f"there is no home at {home}")
+    if target.resolve().is_relative_to(home.resolve()):
+        raise BackupFailed(f"{target} lies in the home itself", hint="choose another place")
+    if target.is_dir():
+        raise BackupFailed(f"{target} is a directory", hint="name a file")
     for _ in range(TRIES):
         try:
             return _written(home, target)
@@ -72,6 +77,8 @@ def backup(home: Path, target: Path) -> Copied:
 
 def restore(source: Path, home: Path) -> Copied:
     """Make a home from a backup. Raises HomeNotEmpty, BackupFailed, DiskFull."""
+    if not source.is_file():
+        raise BackupFailed(f"there is no file {source}")
     if home.exists() and any(home.iterdir()):
         raise HomeNotEmpty(f"{home} is not empty")
     try:
@@ -86,8 +93,6 @@ def restore(source: Path, home: Path) -> Copied:
             into.rename(home)
     except (tarfile.TarError, EOFError) as error:
         raise BackupFailed(f"{source} is no backup: {error}") from None
-    except FileNotFoundError:
-        raise BackupFailed(f"there is no file {source}") from None
     except OSError as error:
         raise from_os(error, home) from None
     return Copied(len(members), sum(member.size for member in members))
@@ -97,7 +102,7 @@ def _written(home: Path, target: Path) -> Copied:
     part = target.with_name(f"{target.name}.part")
     files = size = 0
     try:
-        with tarfile.open(part, "w") as archive:
+        with _opened(part) as file, tarfile.open(fileobj=file, mode="w") as archive:
             for path, name in _files(home):
                 archive.add(path, name, recursive=False)
                 files, size = files + 1, size + path.stat().st_size
@@ -107,6 +112,14 @@ def _written(home: Path, target: Path) -> Copied:
     finally:
         part.unlink(missing_ok=True)
     return Copied(files, size)
+
+
+def _opened(part: Path) -> BinaryIO:
+    """Open a file that its owner alone may read. Raises DiskFull and HomeNotWritable."""
+    try:
+        return os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+    except OSError as error:
+        raise from_os(error, part) from None
 
 
 def _files(home: Path) -> Iterator[tuple[Path, str]]:

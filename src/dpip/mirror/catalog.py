@@ -50,6 +50,7 @@ class FileRecord:
 
     `sha256` is None until the source, or the first fetch, tells it. `sidecar` says that
     upstream offers the metadata file; `metadata_sha256` is its hash where upstream gives it.
+    `provenance` is where its attestations are (PEP 740).
     """
 
     key: str
@@ -60,6 +61,7 @@ class FileRecord:
     size: int | None = None
     metadata_sha256: str | None = None
     sidecar: bool = False
+    provenance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class ArchiveRecord:
     stored_at: float
 
 
-_FILE = "key, filename, project, url, sha256, size, metadata_sha256, sidecar"
+_FILE = "key, filename, project, url, sha256, size, metadata_sha256, sidecar, provenance"
 _ARCHIVE = "sha256, filename, size, cid, origin, stored_at"
 
 
@@ -352,11 +354,13 @@ class Catalog:
 
 _CHANGED = "REPLACE INTO changes (name) VALUES (?)"
 _UPSERT_FILE = """
-INSERT INTO files (key, filename, project, url, sha256, size, metadata_sha256, sidecar, listed)
-VALUES (?,?,?,?,?,?,?,?,1)
+INSERT INTO files (key, filename, project, url, sha256, size, metadata_sha256, sidecar, provenance,
+  listed)
+VALUES (?,?,?,?,?,?,?,?,?,1)
 ON CONFLICT (key, filename) DO UPDATE SET project=excluded.project, url=excluded.url,
   sha256=coalesce(excluded.sha256, sha256), size=coalesce(excluded.size, size),
-  metadata_sha256=excluded.metadata_sha256, sidecar=excluded.sidecar, listed=1
+  metadata_sha256=excluded.metadata_sha256, sidecar=excluded.sidecar,
+  provenance=excluded.provenance, listed=1
 """
 
 
@@ -384,7 +388,7 @@ def _write_record(connection: sqlite3.Connection, record: PageRecord) -> None:
 
 def _file_row(file: FileRecord) -> tuple[Any, ...]:
     return (file.key, file.filename, file.project, file.url, file.sha256, file.size,
-            file.metadata_sha256, file.sidecar)  # fmt: skip
+            file.metadata_sha256, file.sidecar, file.provenance)  # fmt: skip
 
 
 def _file(row: tuple[Any, ...]) -> FileRecord:

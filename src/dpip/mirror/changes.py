@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from dpip.ipfs import dagpb
 from dpip.ipfs.cid import RAW
 from dpip.mirror.publish import Change
-from dpip.mirror.sources import PRIVATE
 from dpip.mirror.tree import Held
 from dpip.simple import json_codec
+from dpip.simple.routing import DEFAULT_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 
 def changes(catalog: Catalog, archives: Archives, names: Iterable[str]) -> Iterator[Change]:
-    """Yield what these projects are now; private ones, and empty ones, are not in the index.
+    """Yield what these projects are now; empty ones are not in the index, nor those that are
+    private, routed to another index, or private to another node.
 
     An archive that was not taken apart yet is taken in first: that is where its CID comes
     from.
     """
     for name in names:
         record, page = catalog.record(name), catalog.page(name)
-        gone = record is None or record.absent or record.source == PRIVATE or page is None
+        gone = record is None or record.absent or record.source != DEFAULT_SOURCE or page is None
         project = None if gone or page is None else json_codec.decode_project(page.json)
         held = {} if project is None else _held(project, catalog, archives)
         yield Change(name, _identity(page.etag if page else "", held), project if held else None,

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from dpip.mirror.tombstones import QUARANTINED
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -84,4 +86,7 @@ def _hash(file: File | None) -> str | None:
 
 
 def _files(project: Project | None) -> dict[str, File]:
-    return {file.filename: file for file in project.files} if project is not None else {}
+    # In quarantine nothing is offered, whatever the page still lists.
+    if project is None or project.status == QUARANTINED:
+        return {}
+    return {file.filename: file for file in project.files}

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from dpip.errors import AlreadyRunning, UsageError
 from dpip.ipfs.disk.pins import Pins
-from dpip.ipfs.errors import NotFound
+from dpip.ipfs.errors import IpfsError, NotFound
+from dpip.ipfs.keys import parse_name
 from dpip.mirror.changes import changes
 from dpip.mirror.publish import Publisher
 
@@ -49,11 +50,14 @@ class Subscription:
     @classmethod
     def parse(cls, text: str) -> Subscription:
         """Read the written form. Raises UsageError."""
-        name, _, gateways = text.strip().partition("@")
-        if not name.startswith(("k", "b", "1", "Qm")) or "/" in name:
+        given, _, gateways = text.strip().partition("@")
+        try:
+            name = parse_name(given).encode("k")
+        except IpfsError:
             raise UsageError(
-                f"{text!r} is no index", hint="an index is an IPNS name, k51…, or k51…@GATEWAY-URL"
-            )
+                f"{text[:200]!r} is no index",
+                hint="an index is an IPNS name, k51…, or k51…@GATEWAY-URL",
+            ) from None
         urls = tuple(url.rstrip("/") for url in gateways.split("+") if url)
         for url in urls:
             if not url.startswith(("http://", "https://")):

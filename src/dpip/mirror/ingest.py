@@ -20,7 +20,7 @@ from dpip.mirror.sink import Sink, pieces
 from dpip.simple.repository import UpstreamInvalid, UpstreamUnavailable, WholeFile
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from dpip.mirror.archives import Archives
     from dpip.mirror.catalog import Catalog
@@ -42,7 +42,8 @@ class Ingest:
 
     `nearby` is asked before upstream and beside it (`mirror.hedge`); `offline` says that
     upstream is not asked at all.
-    `now` returns seconds since the epoch. `stored` is told of each new archive.
+    `now` returns seconds since the epoch. `stored` is called for each file that came in, once
+    whoever waits for it has it.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Ingest:
         pause: float = 0.2,
         nearby: Nearby | None = None,
         offline: bool = False,
+        stored: Callable[[FileRecord], Coroutine[None, None, None]] | None = None,
     ) -> None:
         self._upstream = upstream
         self._archives = archives
@@ -65,6 +67,7 @@ class Ingest:
         self._pause = pause
         self._nearby = nearby
         self._offline = offline
+        self._stored = stored
         self._arrivals: dict[str, Arrival] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._rate: float | None = None
@@ -98,6 +101,11 @@ class Ingest:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def rest(self) -> None:
+        """Wait until nothing is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def close(self) -> None:
         """Stop all transfers; their parts stay, to go on from."""
         while self._tasks:
@@ -108,6 +116,8 @@ class Ingest:
     async def _run(self, record: FileRecord, arrival: Arrival) -> None:
         try:
             arrival.finish(await self._transfer(record, arrival))
+            if self._stored is not None:
+                self._leave(asyncio.create_task(self._stored(record)))
         except DpipError as error:
             log.warning("fetching %s failed: %s", record.filename, error.message)
             arrival.finish(error)

@@ -37,6 +37,7 @@ def to_records(project: Project) -> list[FileRecord]:
             size=file.size,
             metadata_sha256=(file.core_metadata or {}).get("sha256"),
             sidecar=file.core_metadata is not None,
+            provenance=file.provenance,
         )
         for file in project.files
     ]

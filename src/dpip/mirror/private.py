@@ -53,7 +53,7 @@ class NoSuchToken(DpipError):
     """No upload token has that id."""
 
     slug = "no-such-token"
-    default_hint = "see `dpip token list`"
+    default_hint = "see `dpip private token list`"
 
 
 class NoSuchFile(DpipError):
@@ -196,6 +196,10 @@ class Private:
     def hashes(self) -> set[str]:
         """Return the SHA-256 of every private file: what garbage collection must keep."""
         return {sha256 for (sha256,) in self._rows("SELECT sha256 FROM files WHERE NOT deleted")}
+
+    def uploaded(self) -> set[str]:
+        """Return the SHA-256 of every file that was ever uploaded, deleted ones included."""
+        return {sha256 for (sha256,) in self._rows("SELECT sha256 FROM files")}
 
     def holds(self, sha256: str) -> bool:
         """Say whether a file of that SHA-256 was ever uploaded here."""

@@ -13,7 +13,7 @@ from dpip.mirror.tombstones import QUARANTINED, said_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dpip.mirror.catalog import Catalog
+    from dpip.mirror.catalog import Catalog, FileRecord
     from dpip.simple.model import Project
     from dpip.simple.repository import StoredPage
     from dpip.simple.upstream import Fetched
@@ -28,11 +28,13 @@ async def record_page(
     source: str,
     now: float,
     rendered: Callable[[str], None] = lambda _: None,
+    listed: Callable[[list[FileRecord]], None] = lambda _: None,
 ) -> StoredPage:
     """Render a page that changed, and commit it with its files and tombstones.
 
     `now` is seconds since the epoch, `source` the name of its source in the routing table.
-    `rendered` is called with the page's validator before the catalog has it.
+    `rendered` is called with the page's validator, `listed` with its files, before the catalog
+    has them.
     """
     assert fetched.project is not None, "an unchanged page is not rendered"
     project = servable(dataclasses.replace(fetched.project, name=name), catalog)
@@ -49,5 +51,6 @@ async def record_page(
     )
     said = said_of(project, fetched.left_out)
     files = [] if project.status == QUARANTINED else to_records(project)
+    listed(files)
     await asyncio.wrap_future(catalog.put_page(record, page, files, said))
     return page

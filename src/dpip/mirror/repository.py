@@ -27,7 +27,7 @@ from dpip.simple.upstream import Validators
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from dpip.mirror.catalog import Catalog
+    from dpip.mirror.catalog import Catalog, FileRecord
     from dpip.mirror.source import PageSource
     from dpip.simple.model import Project
     from dpip.simple.upstream import Fetched
@@ -55,6 +55,7 @@ class Pages:
         policy: Policy,
         now: Callable[[], float],
         patience: float = 5.0,
+        listed: Callable[[list[FileRecord]], None] = lambda _: None,
     ) -> None:
         self._upstream = upstream
         self._source = source
@@ -63,6 +64,7 @@ class Pages:
         self.policy = policy
         self._now = now
         self._patience = patience
+        self._listed = listed
         self._memory = PageMemory()
         self._asking: dict[str, asyncio.Task[StoredPage]] = {}
         self._failures: dict[str, Known] = {}
@@ -158,15 +160,14 @@ class Pages:
         self._memory.put(page, fresh_until=at + self.policy.max_age)
         return page
 
-    async def gone(self, name: str, at: float | None = None) -> None:
+    async def gone(self, name: str, at: float) -> None:
         """Drop a page of which somebody who is believed says that its source has none.
 
         `at` is the time of the newest page that is known to be gone: what is told of a later
         one is news.
         """
         self._memory.drop(name)
-        when = self._now() if at is None else at
-        absent = PageRecord(name, when, absent=True, source=self._source)
+        absent = PageRecord(name, at, absent=True, source=self._source)
         await asyncio.wrap_future(self._catalog.put_record(absent))
 
     def doubt(self, name: str) -> None:
@@ -312,7 +313,14 @@ class Pages:
         said: Callable[[str], None] = lambda _: None,
     ) -> StoredPage:
         return await record_page(
-            self._catalog, self._render, name, fetched, source=self._source, now=now, rendered=said
+            self._catalog,
+            self._render,
+            name,
+            fetched,
+            source=self._source,
+            now=now,
+            rendered=said,
+            listed=self._listed,
         )
 
 

@@ -18,10 +18,10 @@ from dpip.mirror import totals
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = 4
+VERSION = 5
 TABLES = (
     "projects", "pages", "files", "archives", "metadata", "changes", "routes",
-    "tombstones", "followed", "marks",
+    "tombstones", "followed", "marks", "provenance",
 )  # fmt: skip
 
 _DDL = """
@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS pages (
 CREATE TABLE IF NOT EXISTS files (
   key TEXT NOT NULL, filename TEXT NOT NULL, project TEXT NOT NULL, sha256 TEXT, size INTEGER,
   url TEXT NOT NULL, metadata_sha256 TEXT, sidecar INTEGER NOT NULL, listed INTEGER NOT NULL,
-  PRIMARY KEY (key, filename)
+  provenance TEXT, PRIMARY KEY (key, filename)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS files_by_project ON files (project);
 CREATE TABLE IF NOT EXISTS archives (
@@ -46,6 +46,9 @@ CREATE TABLE IF NOT EXISTS archives (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS archives_without_cid ON archives (sha256) WHERE cid IS NULL;
 CREATE TABLE IF NOT EXISTS metadata (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS provenance (
+  key TEXT NOT NULL, filename TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (key, filename)
+);
 CREATE TABLE IF NOT EXISTS changes (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE
 );
@@ -63,7 +66,10 @@ CREATE TABLE IF NOT EXISTS marks (key TEXT PRIMARY KEY, value TEXT NOT NULL) WIT
 """
 
 
-_LATER = {("projects", "source"): "TEXT NOT NULL DEFAULT 'upstream'"}
+_LATER = {
+    ("projects", "source"): "TEXT NOT NULL DEFAULT 'upstream'",
+    ("files", "provenance"): "TEXT",
+}
 """Columns that tables of earlier versions may lack."""
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -124,7 +125,8 @@ def _rules(table: Mapping[str, Any], ranges: Mapping[str, SpecifierSet]) -> Iter
     if "max-size" in table:
         yield EachFile(at_most(table["max-size"]))
     if "uploaded-after" in table or "uploaded-before" in table:
-        yield EachFile(uploaded(table.get("uploaded-after"), table.get("uploaded-before")))
+        bounds = _moment(table, "uploaded-after"), _moment(table, "uploaded-before")
+        yield EachFile(uploaded(*bounds))
     if "platforms" in table:
         yield EachFile(for_platforms(table["platforms"]))
     if "pythons" in table:
@@ -139,8 +141,36 @@ def _check_kinds(table: Mapping[str, Any]) -> None:
         right = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
         if not right:
             raise UsageError(f"mirror: {key} = {value!r} is of the wrong kind")
-    if table.get("latest", 1) < 1:
-        raise UsageError("mirror: latest must be at least 1")
+        if isinstance(value, list):
+            for item in value:
+                _check_item(key, item)
+    for key in ("latest", "max-size"):
+        if table.get(key, 1) < 1:
+            raise UsageError(f"mirror: {key} must be at least 1")
+
+
+def _check_item(key: str, item: object) -> None:
+    # An unquoted 3.10 would be 3.1.
+    if not isinstance(item, str) or not item.strip():
+        raise UsageError(f"mirror: {key}: {item!r} is not text, or empty", hint="quote it")
+
+
+def _moment(table: Mapping[str, Any], key: str) -> str | None:
+    """Return a bound of upload times as those are written, in UTC and without the zone.
+
+    So that texts compare as times do, with fractions of seconds or without.
+    """
+    if key not in table:
+        return None
+    try:
+        given = datetime.fromisoformat(table[key])
+    except ValueError:
+        raise UsageError(
+            f"mirror: {key} = {table[key]!r} is no time",
+            hint="ISO 8601: 2026-01-31, or with T12:00:00Z",
+        ) from None
+    in_utc = given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+    return in_utc.replace(tzinfo=None).isoformat()
 
 
 def _pattern(name: str) -> str:

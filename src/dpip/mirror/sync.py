@@ -61,7 +61,9 @@ class Limits:
 class Round:
     """What a round has done so far; `bytes` of files that came in.
 
-    `read` says by what it found changes: upstream's changelog, root list, or pages alone.
+    `from_peers` of the files came from neighbours, and `bytes_saved` of theirs did not have to
+    come over any line. `read` says by what it found changes: upstream's changelog, root list, or
+    pages alone.
     """
 
     read: str = ""
@@ -70,6 +72,8 @@ class Round:
     failed: int = 0
     files: int = 0
     bytes: int = 0
+    from_peers: int = 0
+    bytes_saved: int = 0
     problems: list[str] = dataclasses.field(default_factory=list)
     """What went wrong besides projects, such as a closure without an answer."""
 
@@ -127,6 +131,7 @@ class Sync:
         """Plan, and work until nothing is due. Raises what ends the round as a whole."""
         await self.plan()
         await self.work()
+        await self._ingest.rest()
         return self.round
 
     def coverage(self) -> Coverage:

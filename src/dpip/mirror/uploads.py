@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from dpip.ipfs.importer import FileHasher
 from dpip.mirror.catalog import ArchiveRecord
 from dpip.mirror.sources import PRIVATE
-from dpip.simple.upload import UploadForbidden
+from dpip.simple.upload import FileExists, UploadForbidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from dpip.mirror.apart import Apart
     from dpip.mirror.archives import Archives
     from dpip.mirror.catalog import Catalog
     from dpip.mirror.private import Private
@@ -45,12 +46,14 @@ class PrivateUploads:
         catalog: Catalog,
         pages: Pages,
         rerouted: Callable[[], None],
+        apart: Apart,
     ) -> None:
         self._private = private
         self._archives = archives
         self._catalog = catalog
         self._pages = pages
         self._rerouted = rerouted
+        self._apart = apart
 
     async def accept(self, upload: Upload) -> None:
         """Store and list an upload, durably. Raises FileExists and UploadForbidden."""
@@ -61,21 +64,33 @@ class PrivateUploads:
                 f"{name!r} is routed to {explicit}", hint=f"`dpip route set {name} private` first"
             )
         now = datetime.now(UTC)
-        await asyncio.to_thread(self._keep, upload, now.timestamp())
-        stamp = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        if await asyncio.to_thread(self._private.add, upload, stamp):
+        self._apart.add([upload.sha256])
+        if await asyncio.to_thread(self._listed, upload, now):
             self._rerouted()
             await self._pages.refresh(name)
 
-    def _keep(self, upload: Upload, now: float) -> None:
+    def _listed(self, upload: Upload, now: datetime) -> bool:
+        """Store and list an upload; say whether it is new. What is refused is not kept."""
+        kept = self._keep(upload, now.timestamp())
+        try:
+            return self._private.add(upload, now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+        except FileExists:
+            if kept and not self._private.holds(upload.sha256):
+                self._catalog.drop_archive(upload.sha256).result()
+                self._archives.remove(upload.sha256)
+            raise
+
+    def _keep(self, upload: Upload, now: float) -> bool:
+        """Keep the bytes; say whether they were not here before."""
         filename = upload.distribution.filename
         if self._archives.find(upload.sha256, filename) is not None:
-            return
+            return False
         cid = _cid_of(upload.path)
         self._archives.keep(upload.path, upload.sha256, filename)
         self._catalog.put_archive(
             ArchiveRecord(upload.sha256, filename, upload.size, cid, "upload", now)
         ).result()
+        return True
 
 
 def _cid_of(path: Path) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from dpip.resolve.pages import FileRow  # noqa: TC001 - msgspec reads the annotations
+from dpip.resolve.file_rows import FileRow  # noqa: TC001 - msgspec reads the annotations
 from dpip.resolve.records import Record  # noqa: TC001
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from dpip.resolve import held, pages
+from dpip.resolve import held
 from dpip.resolve.by_version import FilesByVersion
 from dpip.resolve.errors import BadAnswer
 from dpip.resolve.facts import CandidateFile, Dependencies, Project, Unavailable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dpip.resolve.closure_answer import Answer, WireProject
     from dpip.resolve.engine import Engine
     from dpip.resolve.facts import Direct, FileKind
+    from dpip.resolve.file_rows import FileRow
 
 
 class OutsideAnswer(Exception):
@@ -110,7 +111,7 @@ class AnswerFiles(FilesByVersion):
             raise OutsideAnswer(self._wire.name)
         return tuple(self._file(row, number) for row in rows)
 
-    def _file(self, row: pages.FileRow, number: int) -> CandidateFile:
+    def _file(self, row: FileRow, number: int) -> CandidateFile:
         name, expected = self._wire.name, self._wire.versions[number]
         if file_version(row.filename, name) != version(expected):
             raise Contradiction(f"{row.filename} is no file of {name} {expected}")

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from dpip.resolve.pages import FileRow, sha256_of, url_on
+from dpip.resolve.file_rows import FileRow, sha256_of, url_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

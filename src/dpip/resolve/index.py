@@ -21,6 +21,7 @@ from dpip.resolve import pages
 from dpip.resolve.asking import PAGE_HEADERS
 from dpip.resolve.errors import HttpFailure
 from dpip.resolve.facts import Project, Unavailable
+from dpip.resolve.file_rows import url_on
 from dpip.resolve.store import StoredPage
 from dpip.resolve.transport import Request, without_secrets
 
@@ -177,7 +178,7 @@ _LOCAL = re.compile(rb"file:", re.IGNORECASE)
 
 def _without_local(page: pages.PageRecord) -> pages.PageRecord:
     """Leave out files of this machine: an index has no say about those."""
-    kept = [row for row in pages.rows(page) if not _is_local(pages.url_on(page.base, row.url))]
+    kept = [row for row in pages.rows(page) if not _is_local(url_on(page.base, row.url))]
     return pages.group(kept, page.name, page.base, page.index)
 
 

@@ -14,6 +14,7 @@ from dpip.resolve import closure_answer, core_metadata, pages, records
 from dpip.resolve.by_version import FilesByVersion
 from dpip.resolve.errors import BadAnswer, BadMetadata, BuildFailed
 from dpip.resolve.facts import CandidateFile, Dependencies, Project, Unavailable
+from dpip.resolve.file_rows import FileRow
 from dpip.resolve.recent import Recent
 from dpip.resolve.records import to_record
 from dpip.resolve.sdist import static_metadata
@@ -207,7 +208,7 @@ class Recorder:
             files[number] = lean or [_row(file) for file in useful]
         return closure_answer.WireProject(project.name, list(project.versions), files)
 
-    def _lean(self, files: Sequence[CandidateFile]) -> list[pages.FileRow] | None:
+    def _lean(self, files: Sequence[CandidateFile]) -> list[FileRow] | None:
         """Return rows with what a solver reads of a version; None where it may read more.
 
         Hashes do not compress: with those of all the versions that a long search passed over,
@@ -217,7 +218,7 @@ class Recorder:
         if any(isinstance(each, Unavailable) for each in read.values()):
             return None
         return [
-            pages.FileRow(each.filename, "", None, None, each.requires_python, each.yanked)
+            FileRow(each.filename, "", None, None, each.requires_python, each.yanked)
             for each, record in read.items()
             if record is not None
         ]
@@ -255,9 +256,9 @@ def _is_plain(wanted: Request) -> bool:
     return wanted.exclude_newer is None and not wanted.universal and not with_hashes
 
 
-def _row(file: CandidateFile) -> pages.FileRow:
+def _row(file: CandidateFile) -> FileRow:
     served = f"http://node.invalid/files/{file.sha256}/{file.filename}"
-    return pages.FileRow(
+    return FileRow(
         file.filename,
         "" if file.url == served else file.url.removeprefix("http://node.invalid"),
         file.sha256,

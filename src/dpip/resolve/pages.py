@@ -16,8 +16,8 @@ import msgspec
 from dpip.resolve.by_version import FilesByVersion
 from dpip.resolve.errors import BadAnswer
 from dpip.resolve.facts import CandidateFile, Project
+from dpip.resolve.file_rows import FileRow, sha256_of, url_on
 from dpip.resolve.names import file_version, normalize
-from dpip.simple.urls import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,19 +26,6 @@ if TYPE_CHECKING:
 
 MAX_PAGE = 256 * 2**20
 """Bytes of a decoded page that are still read; the largest real ones stay below 100 MB."""
-
-
-class FileRow(msgspec.Struct, frozen=True, array_like=True, gc=False, omit_defaults=True):
-    """A file as it is stored: `upload_time` stays text until a cut-off asks for it."""
-
-    filename: str
-    url: str
-    sha256: str | None = None
-    size: int | None = None
-    requires_python: str = ""
-    yanked: str | None = None
-    upload_time: str | None = None
-    metadata_sha256: str | None = None
 
 
 class PageRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -151,14 +138,6 @@ def absolute(row: FileRow, base: str) -> FileRow:
     return msgspec.structs.replace(row, url=url_on(base, row.url))
 
 
-def url_on(base: str, url: str) -> str:
-    """Return a URL as it stands on another; what cannot be read as one stays as it is."""
-    try:
-        return joined(base, url)
-    except ValueError:
-        return url
-
-
 def _seconds(text: str | None) -> float | None:
     if not text:
         return None
@@ -234,10 +213,3 @@ def _json_metadata(file: _JsonFile) -> str | None:
     if isinstance(told, _Hashes):
         return sha256_of(told.sha256) or ""
     return "" if told else None
-
-
-def sha256_of(digest: str | None) -> str | None:
-    """Return a SHA-256 in lower case, or None for what is none."""
-    if digest is None or len(digest) != 64:
-        return None
-    return digest if digest.islower() or digest.isdigit() else digest.lower()

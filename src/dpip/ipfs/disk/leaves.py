@@ -1,4 +1,7 @@
-"""Leaves of published files, served from whole archives; made again where those are gone."""
+"""Leaves of published files, served from whole archives; made again where those are gone.
+
+`Withheld` is the same without what a caller keeps to itself.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from ..errors import HashMismatch, NotFound
 from .archives import leaf_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from .archives import Archives
 
@@ -96,3 +99,43 @@ class WithLeaves:
             leaf_key(cid),
         ).fetchall()
         return [(sha256.hex(), at, size) for sha256, at, size in rows]
+
+
+class Withheld(WithLeaves):
+    """The same blocks for somebody who is not to have all of them.
+
+    `archive` says of the SHA-256 of an archive that its leaves are withheld, `block` of a block,
+    such as the root of one, that it is. Leaves that other archives have too are given.
+    """
+
+    def __init__(
+        self, archives: Archives, *, archive: Callable[[str], bool], block: Callable[[CID], bool]
+    ) -> None:
+        super().__init__(archives)
+        self._withholds = archive
+        self._withholds_block = block
+
+    def get(self, cid: CID) -> bytes:
+        """Return the block's bytes, or raise NotFound."""
+        self._check(cid)
+        return super().get(cid)
+
+    def has(self, cid: CID) -> bool:
+        """Say whether the block is here, and not withheld."""
+        return not self._withholds_block(cid) and super().has(cid)
+
+    def size(self, cid: CID) -> int:
+        """Return the block's length in bytes, or raise NotFound."""
+        self._check(cid)
+        return super().size(cid)
+
+    def location(self, cid: CID) -> Location | None:
+        """Return where a block's plain bytes lie, or None."""
+        return None if self._withholds_block(cid) else super().location(cid)
+
+    def _check(self, cid: CID) -> None:
+        if self._withholds_block(cid):
+            raise NotFound(f"no block {cid}")
+
+    def _slices(self, cid: CID) -> list[Slice]:
+        return [one for one in super()._slices(cid) if not self._withholds(one[0])]

@@ -33,7 +33,7 @@ from ..errors import (
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ..blockstore import Blockstore
     from ..connections import Dial
@@ -50,6 +50,7 @@ T = TypeVar("T")
 class Gateway:
     """One trustless gateway at `url`, such as http://127.0.0.1:4747. Thread-safe.
 
+    `headers` returns those that a request for a path, such as /ipfs/<cid>, has besides.
     Every method raises NotFound, Unavailable, or where bytes are wrong HashMismatch.
     """
 
@@ -60,8 +61,10 @@ class Gateway:
         timeout: float = 20,
         tls: ssl.SSLContext | None = None,
         dial: Dial | None = None,
+        headers: Callable[[str], Mapping[str, str]] = lambda _: {},
     ) -> None:
         self.url = url
+        self._headers = headers
         self._connections = Connections(url, timeout=timeout, tls=tls, dial=dial)
 
     def close(self) -> None:
@@ -74,7 +77,7 @@ class Gateway:
 
     def size(self, cid: CID) -> int:
         """Return a block's length as the gateway states it, without its bytes."""
-        request = _request("HEAD", f"/ipfs/{cid}?format=raw", "vnd.ipld.raw")
+        request = self._request("HEAD", f"/ipfs/{cid}?format=raw", "vnd.ipld.raw")
         with self._mapped(), self._connections.exchange(request) as response:
             response.read()
             _check(response.status, request.target)
@@ -95,13 +98,13 @@ class Gateway:
         """
         target = f"/ipfs/{root}{quote(path)}?format=car&dag-scope={scope}&car-order=dfs&car-dups=n"
         target += f"&entity-bytes={start}:*" if start else ""
-        request = _request("GET", target, "vnd.ipld.car")
+        request = self._request("GET", target, "vnd.ipld.car")
         with self._mapped(), self._connections.exchange(request) as response:
             _check(response.status, target)
             yield from car.read(response)
 
     def _get(self, target: str, kind: str, limit: int) -> bytes:
-        request = _request("GET", target, kind)
+        request = self._request("GET", target, kind)
         with self._mapped(), self._connections.exchange(request) as response:
             data = response.read(limit + 1)
             _check(response.status, target)
@@ -110,6 +113,14 @@ class Gateway:
             if not response.isclosed() and response.read(1):
                 raise Unavailable(f"{target}: more than was announced")
             return data
+
+    def _request(self, method: str, target: str, kind: str) -> Request:
+        headers = {
+            "Accept": f"application/{kind}",
+            "User-Agent": "dpip",
+            "Accept-Encoding": "identity",
+        }
+        return Request(method, target, {**headers, **self._headers(target.partition("?")[0])})
 
     @contextlib.contextmanager
     def _mapped(self) -> Iterator[None]:
@@ -244,11 +255,6 @@ def _worst(problems: Sequence[IpfsError]) -> IpfsError:
     """Choose what to tell: that nobody has it only if nobody failed otherwise."""
     others = [problem for problem in problems if not isinstance(problem, NotFound)]
     return (others or list(problems))[0]
-
-
-def _request(method: str, target: str, kind: str) -> Request:
-    headers = {"Accept": f"application/{kind}", "User-Agent": "dpip", "Accept-Encoding": "identity"}
-    return Request(method, target, headers)
 
 
 def _check(status: int, target: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from ..cache import Cache
 from ..errors import InvalidContents
 from ..model import convert
 from ..protocol.edge import EdgeProfile, EdgeStatus
@@ -42,6 +43,7 @@ class NetworkGraph:
         self._edges: dict[KoiNetEdge, EdgeProfile] = {}
         self._pairs: Edges = {}
         self._touching: dict[KoiNetNode, dict[KoiNetEdge, None]] = {}
+        self._vouched: set[KoiNetEdge] = set()
         self.dg = DirectedGraph(self._nodes, self._pairs)
         self._keyed = _Keyed(self._nodes)
 
@@ -51,13 +53,26 @@ class NetworkGraph:
         self._edges.clear()
         self._pairs.clear()
         self._touching.clear()
+        self._vouched.clear()
         for rid in self.cache.list_rids([KoiNetNode, KoiNetEdge]):
             bundle = self.cache.read(rid)
             if bundle is not None:
-                self.apply(rid, bundle.contents)
+                self.apply(rid, bundle.contents, told_by=self._introducer(rid))
 
-    def apply(self, rid: RID, contents: dict[str, Any] | None) -> None:
-        """Take over one change of the cache; None means that the object is gone."""
+    def _introducer(self, rid: RID) -> RID | None:
+        record = self.cache.record(rid) if isinstance(self.cache, Cache) else None
+        if record is None or record.source == "":
+            return None
+        return self.identity.rid if record.source is None else RID.from_string(record.source)
+
+    def apply(
+        self, rid: RID, contents: dict[str, Any] | None, *, told_by: RID | None = None
+    ) -> None:
+        """Take over one change of the cache; None means that the object is gone.
+
+        `told_by` is who said so and signed it, or this node. Anybody may tell of edges between
+        others; an edge that one of its ends has told of, and so is *vouched for*, goes before.
+        """
         if isinstance(rid, KoiNetNode):
             profile = None if contents is None else _profile(contents, NodeProfile)
             if profile is None:
@@ -65,16 +80,26 @@ class NetworkGraph:
             else:
                 self._nodes[rid] = profile
         elif isinstance(rid, KoiNetEdge):
+            vouched = self._edges[rid] if rid in self._vouched else None
             self._unlink(rid)
             edge = None if contents is None else _profile(contents, EdgeProfile)
             if edge is not None:
-                self._edges[rid] = edge
-                self._pairs[edge.source, edge.target] = {"rid": rid}
-                for end in (edge.source, edge.target):
-                    self._touching.setdefault(end, {})[rid] = None
+                ends = (edge.source, edge.target)
+                if told_by in ends or (vouched and (vouched.source, vouched.target) == ends):
+                    self._vouched.add(rid)
+                self._link(rid, edge)
+
+    def _link(self, rid: KoiNetEdge, edge: EdgeProfile) -> None:
+        self._edges[rid] = edge
+        for end in (edge.source, edge.target):
+            self._touching.setdefault(end, {})[rid] = None
+        other = self.edge_between(edge.source, edge.target)
+        if other is None or rid in self._vouched or other not in self._vouched:
+            self._pairs[edge.source, edge.target] = {"rid": rid}
 
     def _unlink(self, rid: KoiNetEdge) -> None:
         old = self._edges.pop(rid, None)
+        self._vouched.discard(rid)
         if old is None:
             return
         for end in {old.source, old.target}:
@@ -141,9 +166,14 @@ class NetworkGraph:
         return None if rid is None else self._edges.get(rid)
 
     def tells(self, source: KoiNetNode, target: KoiNetNode, kind: RIDType) -> bool:
-        """Say whether a node has agreed to tell another of events of a type."""
-        edge = self.get_edge_profile(source=source, target=target)
+        """Say whether a node has agreed to tell another of a type, as one of the two says."""
+        edge = self.vouched_edge(source, target)
         return edge is not None and edge.status == EdgeStatus.APPROVED and kind in edge.rid_types
+
+    def vouched_edge(self, source: KoiNetNode, target: KoiNetNode) -> EdgeProfile | None:
+        """Return the edge from one node to another, if one of them has told of it."""
+        rid = self.edge_between(source, target)
+        return self._edges.get(rid) if rid is not None and rid in self._vouched else None
 
     def edge_between(self, source: KoiNetNode, target: KoiNetNode) -> KoiNetEdge | None:
         """Return the RID of the edge from one node to another."""
@@ -163,11 +193,11 @@ class NetworkGraph:
         """The nodes that sign: those with a key in their profile, or in their RID."""
         return self._keyed
 
-    def node_at(self, url: str) -> KoiNetNode | None:
-        """Return the node that claims a base URL."""
+    def node_at(self, url: str, *, besides: Container[KoiNetNode] = ()) -> KoiNetNode | None:
+        """Return the node that claims a base URL; `besides` are not meant."""
         wanted = url.rstrip("/")
         for rid, profile in self.profiles():
-            if (profile.base_url or "").rstrip("/") == wanted:
+            if (profile.base_url or "").rstrip("/") == wanted and rid not in besides:
                 return rid
         return None
 

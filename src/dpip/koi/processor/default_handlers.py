@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SOON = 2.0
+"""Seconds in which what was told meanwhile has arrived, and need not be asked for."""
+
 Outcome = KnowledgeObject | StopChain | None
 
 
@@ -79,12 +82,17 @@ def secure_profile_handler(processor: Processor, kobj: KnowledgeObject) -> Outco
     HandlerType.Bundle, rid_types=[KoiNetEdge], source=KnowledgeSource.External
 )
 def edge_negotiation_handler(processor: Processor, kobj: KnowledgeObject) -> Outcome:
-    """Approve subscriptions to this node that it can serve, and refuse the others."""
+    """Approve subscriptions to this node that it can serve, and refuse the others.
+
+    When its own proposal is approved, it catches up once more.
+    """
     if kobj.event_type == EventType.FORGET:
         return None
     edge = _edge_profile(kobj)
     if edge is None:
         return STOP_CHAIN
+    if edge.target == processor.identity.rid and edge.status == EdgeStatus.APPROVED:
+        _approved(processor, kobj, edge)
     if edge.source != processor.identity.rid or edge.status != EdgeStatus.PROPOSED:
         return None
     if kobj.sender is not None and kobj.sender != edge.target:
@@ -101,6 +109,20 @@ def edge_negotiation_handler(processor: Processor, kobj: KnowledgeObject) -> Out
     later = Bundle.generate(kobj.rid, to_plain(approved), now=processor.now())
     processor.handle(bundle=later, event_type=EventType.UPDATE)
     return None
+
+
+def _approved(processor: Processor, kobj: KnowledgeObject, edge: EdgeProfile) -> None:
+    """Look again at what a provider has, now that it is sure to tell of what comes.
+
+    What it learned after the look that went with the proposal, and before it had read that, was
+    told to nobody.
+    """
+    proposed = processor.network.graph.get_edge_profile(source=edge.source, target=edge.target)
+    provider = processor.network.graph.get_node_profile(edge.source)
+    if proposed is None or proposed.status == EdgeStatus.APPROVED:
+        return
+    if kobj.sender in {None, edge.source} and provider and provider.node_type == NodeType.FULL:
+        processor.network.catch_up(edge.source, proposed.rid_types, after=SOON)
 
 
 def _refuse(processor: Processor, kobj: KnowledgeObject, edge: EdgeProfile) -> StopChain:
@@ -126,7 +148,7 @@ def subscribe(processor: Processor, node: KoiNetNode, profile: NodeProfile) -> N
     wanted = types_of_interest(processor, profile)
     if node == me.rid or profile.node_type != NodeType.FULL or not wanted:
         return
-    edge = processor.network.graph.get_edge_profile(source=node, target=me.rid)
+    edge = processor.network.graph.vouched_edge(node, me.rid)
     if edge is not None and _same_subscription(set(edge.rid_types), set(wanted)):
         return
     kind = EdgeType.WEBHOOK if me.profile.node_type == NodeType.FULL else EdgeType.POLL
