@@ -184,10 +184,11 @@ def test_versions_that_each_require_their_own_are_told_as_one(releases: int) -> 
     index.release("net", "1")
     index.release("net", "2")
     found = why(index, "top", "net>=2")
-    assert found.lines == (
+    (line,) = found.lines
+    assert line == (
         "Because you require net>=2 (the command line), you require top (the command line), "
         f"every version of top requires core ({releases} requirements, each version its own) "
-        "and every version of core requires net<2, there is no answer.",
+        "and every version of core requires net<2, there is no answer."
     )
     assert found.hints == (
         "give up net>=2 (the command line): then there is an answer, with net 1",
