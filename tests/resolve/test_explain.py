@@ -172,3 +172,33 @@ def test_a_long_story_is_told_from_its_end() -> None:
     found = why(world, "p00")
     assert 0 < len(found.lines) <= 31
     assert "no index has a project p60" in " ".join(found.lines) or "left out" in found.lines[0]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("releases", [5, 40, 300])
+def test_versions_that_each_require_their_own_are_told_as_one(releases: int) -> None:
+    index = World()
+    for number in range(releases):
+        index.release("top", f"1.{number}", [f"core==1.{number}"])
+        index.release("core", f"1.{number}", ["net<2"])
+    index.release("net", "1")
+    index.release("net", "2")
+    found = why(index, "top", "net>=2")
+    (line,) = found.lines
+    assert line == (
+        "Because you require net>=2 (the command line), you require top (the command line), "
+        f"every version of top requires core ({releases} requirements, each version its own) "
+        "and every version of core requires net<2, there is no answer."
+    )
+    assert found.hints == (
+        "give up net>=2 (the command line): then there is an answer, with net 1",
+    )
+
+
+def test_what_there_are_wheels_for_is_named(world: World) -> None:
+    assert "1 has wheels for cp312-cp312-macosx_11_0_arm64" in why(world, "mac").lines[0]
+
+
+def test_a_universal_answer_names_the_marker(world: World) -> None:
+    world.release("wide", "1", ["lib>=9 ; sys_platform == 'win32'"])
+    assert "lib>=9 ; sys_platform == 'win32'" in why(world, "wide", universal=True).lines[0]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST_FOLDED = 4
 """Facts that one sentence may name."""
+FEWEST_ALIKE = 3
+"""Facts about versions of one project that are told as one, where they tell the same."""
 MOST_LINES = 30
 """Of a longer story the end is told, which is nearest to what the user asked for."""
 
@@ -160,17 +162,21 @@ class _Story:
     def _can_fold(
         self, step: Incompatibility, premises: list[Incompatibility], uses: dict[int, int]
     ) -> bool:
-        return len(premises) < MOST_FOLDED and (uses[id(step)] == 1 or len(premises) < 2)
+        told = len({self.wording.subject(premise) or id(premise) for premise in premises})
+        return told < MOST_FOLDED and (uses[id(step)] == 1 or told < 2)
 
     def _say(
         self, step: Incompatibility, premises: list[Incompatibility], proof: Incompatibility
     ) -> None:
         last = len(self.lines)
-        clauses = []
+        clauses: list[str] = []
+        alike = self._alike(premises)
         opening = "Because"
         for premise in sorted(premises, key=lambda each: self._place(each, last)):
             told = self._told.get(id(premise))
-            if told is None:
+            if id(premise) in alike:
+                clauses.append(alike[id(premise)])
+            elif told is None:
                 clauses.append(self.wording.fact(premise))
             elif told == last and last and opening == "Because":
                 opening = "And because"
@@ -180,6 +186,17 @@ class _Story:
         because = f"{opening} {_and(clauses)}, {so}." if clauses else f"So {so}."
         self.lines.append(because)
         self._told[id(step)] = len(self.lines)
+
+    def _alike(self, premises: list[Incompatibility]) -> dict[int, str]:
+        """Return one clause for each set of facts that tell the same of several versions."""
+        groups: dict[object, list[Incompatibility]] = {}
+        for premise in premises:
+            groups.setdefault(self.wording.subject(premise) or id(premise), []).append(premise)
+        found: dict[int, str] = {}
+        for group in groups.values():
+            if len(group) >= FEWEST_ALIKE:
+                found |= dict.fromkeys(map(id, group), self.wording.together(group))
+        return found
 
     def _place(self, premise: Incompatibility, last: int) -> tuple[bool, int]:
         """Order premises: what was just said, what the user wants, requirements, obstacles."""

@@ -21,21 +21,27 @@ if TYPE_CHECKING:
 
 MOST_TRIALS = 300
 """Facts are no longer left out after so many attempts: a reader's patience is limited too."""
+MOST_WORK = 2_000_000
+"""Squares of numbers of facts, summed over all attempts: about what each attempt costs."""
 
 
 def shortest(proof: Incompatibility, universes: Sequence[Versions]) -> Incompatibility:
-    """Return a proof in which (within MOST_TRIALS) no fact can be spared.
+    """Return a proof in which (within MOST_TRIALS and MOST_WORK) no fact can be spared.
 
     Large parts are left out first, then smaller ones, then single facts.
     """
     facts, trials = together(leaves(proof)), MOST_TRIALS
+    work = MOST_WORK - len(facts) ** 2
+    if work < 0:
+        return proof
     proof = contradiction(facts, universes) or proof
     part = max(1, len(facts) // 4)
     while part:
         place = 0
-        while place < len(facts) and trials:
+        while place < len(facts) and trials and work > 0:
             fewer = facts[:place] + facts[place + part :]
             shorter, trials = contradiction(fewer, universes), trials - 1
+            work -= len(fewer) ** 2
             if shorter is None:
                 place += part
             else:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dpip.resolve.incompatibility import Incompatibility, Package, Versions
     from dpip.resolve.provider import IndexProvider
 
+MOST_TAGS = 3
+"""Tags of wheels that are written out."""
 MOST_RUNS = 3
 """Runs of neighbouring versions that are written out."""
 
@@ -27,6 +29,7 @@ class Wording:
     def __init__(self, provider: IndexProvider, facts: Iterable[Incompatibility]) -> None:
         self.provider = provider
         self._unusable: dict[str, Versions] = {}
+        self._subjects: dict[int, tuple[Package, Package] | None] = {}
         for fact in facts:
             if isinstance(fact.cause, External) and isinstance(fact.cause.fact, Unusable):
                 for package, versions in fact.terms.items():
@@ -44,7 +47,8 @@ class Wording:
                 return f"your constraint says {given.requirement} ({given.origin})"
             case Unusable() as reason:
                 package, versions = next(iter(incompatibility.terms.items()))
-                return self._obstacle(reason, self.versions(package, versions, bridged=False))
+                text = self.versions(package, versions, bridged=False)
+                return self._obstacle(reason, text) + self._wheels(reason, package, versions)
             case SameVersion(name, extra):
                 return f"{name}[{extra}] is {name}"
         return self.conclusion(incompatibility)
@@ -60,10 +64,45 @@ class Wording:
             who = self.versions(parents[0], versions) if parents else reason.parent
             verb, where = f"{who} requires", ""
         line = str(Requirement(requirement.name, requirement.specifier, requirement.extras))
+        if requirement.marker and self.provider.catalog.request.universal:
+            line += f" ; {requirement.marker}"
         overrides = self.provider.catalog.overrides.get(requirement.name)
         if overrides:
             where += f" (your override, {overrides[0].origin})"
         return f"{verb} {line}{where}{self._shortage(reason)}"
+
+    def subject(self, incompatibility: Incompatibility) -> tuple[Package, Package] | None:
+        """Return (who, what) for a fact that a version requires a project."""
+        known = self._subjects.get(id(incompatibility), ...)
+        if known is ...:
+            known = self._subjects[id(incompatibility)] = self._subject(incompatibility)
+        return known
+
+    def _subject(self, incompatibility: Incompatibility) -> tuple[Package, Package] | None:
+        cause = incompatibility.cause
+        if not isinstance(cause, External) or not isinstance(cause.fact, Requires):
+            return None
+        reason = cause.fact
+        who = next((p for p in incompatibility.terms if self._stands_for(p, reason)), ROOT)
+        name = reason.requirement.name
+        what = [
+            p
+            for p in incompatibility.terms
+            if p not in {who, ROOT} and self.provider.keys[p].name == name
+        ]
+        return (who, what[0]) if who != ROOT and what else None
+
+    def together(self, facts: list[Incompatibility]) -> str:
+        """Return one clause for what several versions require of one project, each in its way."""
+        subject = self.subject(facts[0])
+        assert subject is not None
+        parent, child = subject
+        parents = admitted = 0
+        for fact in facts:
+            parents |= fact.terms[parent]
+            admitted |= self.provider.universe(child) & ~fact.terms[child]
+        who, what = self.versions(parent, parents), _some(self.versions(child, admitted))
+        return f"{who} requires {what} ({len(facts)} requirements, each version its own)"
 
     def _stands_for(self, package: Package, reason: Requires) -> bool:
         return package != ROOT and reason.parent.startswith(f"{self.provider.keys[package]} ")
@@ -110,6 +149,18 @@ class Wording:
             case _:
                 return f"the metadata of {versions} cannot be had ({reason.detail})"
 
+    def _wheels(self, reason: Unusable, package: Package, versions: Versions) -> str:
+        """Say for what the newest of these versions has wheels, if that is what is wrong."""
+        candidates = self.provider.catalog.candidates(self.provider.keys[package].name)
+        if reason.obstacle != "platform" or candidates is None or candidates.page is None:
+            return ""
+        newest = versions.bit_length() - 1
+        files = candidates.page.files[len(candidates.universe) - newest]
+        tags = sorted({each.filename.removesuffix(".whl").split("-", 2)[2] for each in files})
+        more = f" and {len(tags) - MOST_TAGS} more" if len(tags) > MOST_TAGS else ""
+        which = candidates.universe.text(newest)
+        return f" ({which} has wheels for {', '.join(tags[:MOST_TAGS])}{more})" if tags else ""
+
     def _python(self) -> str:
         request = self.provider.catalog.request
         if request.universal:
@@ -125,7 +176,9 @@ class Wording:
         terms = {p: v for p, v in incompatibility.terms.items() if p != ROOT}
         out = [self.versions(p, v) for p, v in terms.items() if not v & ABSENT]
         needed = [
-            self.versions(p, self.provider.universe(p) & ~v) for p, v in terms.items() if v & ABSENT
+            _some(self.versions(p, self.provider.universe(p) & ~v))
+            for p, v in terms.items()
+            if v & ABSENT
         ]
         if not needed:
             together = " together" if len(out) > 1 else ""
@@ -180,12 +233,17 @@ def _runs(versions: Versions, ignored: Versions) -> Iterable[tuple[int, int]]:
         versions &= (1 << low) - 1
 
 
+def _some(versions: str) -> str:
+    """Turn what is said of all versions into what is said where any of them will do."""
+    return versions.removeprefix("every version of ")
+
+
 def _join(parts: list[str]) -> str:
     return " and ".join(parts)
 
 
 def _was(versions: str) -> str:
-    return "were" if any(sign in versions for sign in ("≥", "≤", " to ", ",", "every")) else "was"
+    return "were" if any(sign in versions for sign in ("≥", "≤", " to ", ",")) else "was"
 
 
 def _because(detail: str) -> str:
