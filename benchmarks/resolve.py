@@ -64,7 +64,7 @@ class Tool:
 
 def dpip(*more: str) -> Tool:
     program = str(Path(sys.executable).parent / "dpip")
-    words = ("resolve", "-q", "-r", "{req}", "--cache-dir", "{cache}", "-o", "{out}.txt")
+    words = ("resolve", "-q", "-r", "{req}", "--cache-dir", "{cache}", "-o", "{out}/pins.txt")
     return Tool("dpip", (program, *words, "--python-version", PYTHON, *more))
 
 
@@ -74,7 +74,7 @@ def peers(names: list[str]) -> list[Tool]:
             f"{PEERS}/uv/bin/uv", "pip", "compile", "-q", "--no-config", "--no-python-downloads",
             # An interpreter that is there: without one uv searches, which takes half a second.
             "--python", INTERPRETER, "--python-version", PYTHON, "--cache-dir", "{cache}",
-            "--index-url", "{index}", "{req}", "-o", "{out}.txt",
+            "--index-url", "{index}", "{req}", "-o", "{out}/pins.txt",
         ),
         "pip": (
             f"{PEERS}/pip/bin/pip", "lock", "-q", "--trusted-host", "{host}",
@@ -126,7 +126,9 @@ class Failed(Exception):
 
 def run(tool: Tool, index: Index, case: str, cache: Path, room: Path) -> Run:
     out = room / "out"
-    out.mkdir(exist_ok=True)
+    # An answer of before would be read as preferences: uv then knows all pins beforehand.
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
     fields = {
         "index": index.url,
         "host": index.host,
@@ -341,6 +343,9 @@ def main() -> None:
     args = parser.parse_args()
     if not DATA.is_dir():
         raise SystemExit("the recorded index is not here: set DPIP_BENCH_DATA")
+    for case in args.cases.split(","):
+        if not (DATA / "inputs" / f"{case}.in").is_file():
+            raise SystemExit(f"no input {case!r} was recorded")
     index = Index()
     try:
         with tempfile.TemporaryDirectory(prefix="dpip-bench-") as made:

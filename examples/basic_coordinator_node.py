@@ -6,7 +6,7 @@ from dpip.koi import KoiNetEdge, KoiNetNode, NodeInterface
 from dpip.koi.processor.default_handlers import coordinator_handlers
 from dpip.koi.protocol.node import NodeProfile, NodeProvides, NodeType
 from dpip.koi.server import serve
-from examples.options import Options, parse
+from examples.options import Options, made, parse
 
 
 def make(options: Options) -> NodeInterface:
@@ -33,6 +33,6 @@ def make(options: Options) -> NodeInterface:
 
 if __name__ == "__main__":
     chosen = parse("coordinator", port=8000)
-    node = make(chosen)
+    node = made(make, chosen)
     print(chosen.base_url, node.identity.rid, flush=True)
     serve(node, port=chosen.port)

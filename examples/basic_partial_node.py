@@ -7,7 +7,7 @@ import time
 
 from dpip.koi import HandlerType, KnowledgeObject, KnowledgeSource, NodeInterface
 from dpip.koi.protocol.node import NodeProfile, NodeProvides, NodeType
-from examples.options import Options, parse
+from examples.options import Options, made, parse
 
 COORDINATOR = "http://127.0.0.1:8000/koi-net"
 
@@ -49,6 +49,6 @@ def run(node: NodeInterface, *, pause: float = 5.0) -> None:
 
 if __name__ == "__main__":
     chosen = parse("partial", first_contact=COORDINATOR)
-    partial = make(chosen)
+    partial = made(make, chosen)
     print("-", partial.identity.rid, flush=True)
     run(partial)

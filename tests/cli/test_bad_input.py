@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -195,6 +196,42 @@ def test_a_source_archive_with_wrong_bytes_is_not_read(
     assert "sha256" in capsys.readouterr().err
     index.switches.wrong_bytes = False
     assert resolve(index, tmp_path, "app") == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/hostname",
+        "FILE:/etc/hostname",
+        "javascript:alert(1)",
+        "http://[::1/x",
+        "//[::1/x",
+        "http://127.0.0.1:99999/x",
+        "http:///x",
+        "http://user@[/x",
+    ],
+)
+@pytest.mark.parametrize("kind", ["json", "html"])
+def test_an_index_that_names_no_address_loses_that_file_only(
+    index: FixtureIndex,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    url: str,
+) -> None:
+    index.switches.json = kind == "json"
+    index.add("lib", wheel("lib", "3.0"))
+    page = index.page
+
+    def lying(name: str) -> tuple[str, bytes]:
+        content_type, body = page(name)
+        return content_type, re.sub(
+            rb'(?<=")[^"]*/packages/lib-3\.0[^"#]*\.whl(?=["#])', url.encode(), body
+        )
+
+    monkeypatch.setattr(index, "page", lying)
+    assert resolve(index, tmp_path, "app", "-o", str(tmp_path / "out.txt")) == 0
+    assert "lib==2.0" in (tmp_path / "out.txt").read_text()
 
 
 def test_nothing_is_kept_of_an_impossible_question(

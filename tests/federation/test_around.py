@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -8,6 +8,9 @@ from dpip.federation import around
 from dpip.federation.around import Around
 from dpip.ipfs.cid import CID
 from dpip.ipfs.errors import InvalidArgument, NotFound
+
+if TYPE_CHECKING:
+    from dpip.ipfs.connections import Dial
 
 DATA = b"a block"
 BLOCK = CID.of(DATA)
@@ -18,8 +21,9 @@ class FakeGateway:
 
     made: ClassVar[list[str]] = []
 
-    def __init__(self, url: str, *, timeout: float) -> None:
+    def __init__(self, url: str, *, timeout: float, dial: Dial | None) -> None:
         assert timeout <= 10
+        assert dial is None
         self.url = url
         self.made.append(url)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from dpip.federation import offers
+from dpip.federation.around import Around
+from dpip.federation.assembly import Assembly
 from dpip.federation.leaves import Leaves
 from dpip.federation.neighbours import MOST_ASKED, Neighbours
 from dpip.federation.savings import Savings, Totals
@@ -25,6 +28,7 @@ from dpip.ipfs import car
 from dpip.ipfs.blockstore import MemoryBlockstore
 from dpip.ipfs.cid import CID
 from dpip.ipfs.dag import Resolved
+from dpip.ipfs.errors import Unavailable
 from dpip.ipfs.importer import FileHasher
 from dpip.ipfs.selection import ByteRange, select
 from dpip.mirror.catalog import FileRecord
@@ -358,3 +362,22 @@ def test_an_attempt_that_is_stopped_leaves_off(asking: Asking) -> None:
 
     with serving(Node(cut=1000, stalls=True)) as slow:
         asyncio.run(asyncio.wait_for(story(), 20))
+
+
+def test_nothing_is_asked_of_a_name_that_has_come_to_lead_elsewhere(tmp_path: Path) -> None:
+    """What is offered at an address that is allowed is not fetched from one that is not."""
+
+    def refuse(host: str, port: int, seconds: float) -> socket.socket:
+        raise PermissionError(f"{host} is inside this node's own network")
+
+    with serving(Node(leaves=True)) as holder:
+        root = str(published(DATA)[0])
+        attempt = offers.Attempt(RECORD, tmp_path / "place", Progress())
+        for means in (Leaves(refuse), Assembly(MemoryBlockstore(), refuse)):
+            offer = offers.Offer(holder.url, recipe=root, root=root)
+            with pytest.raises(offers.NeighbourFailed, match="own network"):
+                asyncio.run(means.bring(offer, attempt))
+            means.close()
+        with pytest.raises(Unavailable):
+            Around(lambda: [holder.url], refuse).get(CID.of(b"a block"))
+        assert holder.asked == []

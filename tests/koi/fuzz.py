@@ -1,10 +1,11 @@
-"""Send a node what nobody would: mutated envelopes, bodies, RIDs, and answers to its questions.
+"""Send a node what nobody would: mutated envelopes, bodies, RIDs, heads, and answers.
 
 A mutation starts from a message that is right, so that it gets past the first check; half
 of the signed ones are signed after they were mutated. Whatever is sent, the node answers
-with 200, 400, 413 or 422, keeps what it holds, and goes on serving. `test_fuzz.py` runs a
-short part of this; `python -m tests.koi.fuzz --minutes 60` runs for as long as one likes
-and prints each find as a line of JSON.
+with 200, 400, 413 or 422, keeps what it holds, and goes on serving; to a request whose head
+makes no sense it may say what it likes but 5xx, or hang up. `test_fuzz.py` runs a short part
+of this; `python -m tests.koi.fuzz --minutes 60` runs for as long as one likes, prints each
+find as a line of JSON, and at the end how long it ran and how many inputs of each kind it sent.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import copy
 import http.client
 import json
 import random
+import socket
 import sys
 import tempfile
 import time
-from collections import deque
+from collections import Counter, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,12 @@ if TYPE_CHECKING:
 
 FINE = {200, 400, 413, 422}
 HEADERS = {"Content-Type": "application/json"}
+HEAD = (
+    b"POST /koi-net/rids/fetch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n"
+)
+PIECES = ["orn", "urn", "https", "koi-net.node", "test.note", ":", ":", "::", "+", "/", "?", "#",
+          "%2f", " ", "\n", "\x00", "\u202e", "\U0001f600", "e", "0" * 64, "x" * 300]  # fmt: skip
 NOTE = "orn:test.note"
 ODD: list[Any] = [
     None, True, False, 0, -1, 1, 2**31, 2**63, 2**64, -(2**63) - 1, 10**400, 0.0, -0.0, 1e308,
@@ -54,6 +62,21 @@ class Mutator:
         out = copy.deepcopy(value)
         for _ in range(self.random.choice([1, 1, 1, 2, 4])):
             out = self._change(out)
+        return out
+
+    def rid(self) -> str:
+        """Return text that is a RID, or was meant to be one."""
+        starts = ["", "orn:test.note:", "orn:koi-net.edge:", "orn:koi-net.node:x+", "https://"]
+        rest = self.random.choices(PIECES, k=self.random.randint(1, 7))
+        return self.random.choice(starts) + "".join(rest)
+
+    def within(self, value: raw.Json) -> raw.Json:
+        """Return a payload with changes in the contents of its events only."""
+        out = copy.deepcopy(value)
+        for event in out.get("events", []):
+            changed = self.mutated(event.get("contents"))
+            if isinstance(changed, dict):
+                event["contents"] = changed
         return out
 
     def noise(self, data: bytes) -> bytes:
@@ -112,6 +135,7 @@ class Fuzzer:
         self.peer = FullPeer(name="fuzz", state=(NOTE, raw.NODE), event=(NOTE,))
         self.connection: http.client.HTTPConnection | None = None
         self.sent = 0
+        self.tally: Counter[str] = Counter()
         self.recent: deque[tuple[str, str]] = deque(maxlen=300)
 
     def __enter__(self) -> Fuzzer:
@@ -134,11 +158,18 @@ class Fuzzer:
 
     def once(self) -> dict[str, Any] | None:
         """Send one body; return a find, or None."""
-        path, body = self._body()
+        kind, path, body = self._input()
         self.sent += 1
+        self.tally[kind] += 1
         self.recent.append((path, encoded(body)))
-        status = self.post(path, body)
-        if status in FINE:
+        if kind == "heads":
+            status = self.request(body)
+            fine = status < 500
+        else:
+            status = self.post(path, body)
+            fine = status in FINE
+        self.tally[f"answered {status or 'by hanging up'}"] += 1
+        if fine:
             return None
         return {"seed": self.seed, "path": path, "status": status, "body": encoded(body)}
 
@@ -157,6 +188,18 @@ class Fuzzer:
             return 0
         return response.status
 
+    def request(self, whole: bytes) -> int:
+        """Send a request as it is, and nothing more; 0 stands for a node that hung up."""
+        host, port = self.subject.url.split("/")[2].split(":")
+        with socket.create_connection((host, int(port)), timeout=15) as connection:
+            try:
+                connection.sendall(whole)
+                connection.shutdown(socket.SHUT_WR)
+                words = connection.recv(65536).split(b" ", 2)
+            except OSError:
+                return 0
+        return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+
     def well(self) -> str | None:
         """Return what is wrong with the node, or None: it serves, and holds what it held."""
         subject = self.subject
@@ -174,19 +217,40 @@ class Fuzzer:
             return "it takes events no longer"
         return None
 
-    def _body(self) -> tuple[str, bytes]:
+    def _input(self) -> tuple[str, str, bytes]:
+        """Return the kind of an input, the path that it is for, and its bytes."""
         path, payload = self._message()
         kind = self.random.random()
         target = self.subject.rid
-        if kind < 0.5:
-            signed = self.peer.envelope(self._signable(self.mutator.mutated(payload)), target)
-            return path, raw.compact(signed)
+        if kind < 0.4:
+            change = self.random.choice([self.mutator.mutated, self.mutator.within])
+            signed = self.peer.envelope(self._signable(change(payload)), target)
+            return "signed after a mutation", path, raw.compact(signed)
+        if kind < 0.55:
+            strange = self._with_rids(payload)
+            return "RIDs", path, raw.compact(self.peer.envelope(self._signable(strange), target))
         if kind < 0.7:
-            return path, self._bytes(self.mutator.mutated(self.peer.envelope(payload, target)))
-        if kind < 0.85:
+            mutated = self.mutator.mutated(self.peer.envelope(payload, target))
+            return "envelopes", path, self._bytes(mutated)
+        if kind < 0.8:
             bare = {k: v for k, v in payload.items() if k != "type"}
-            return path, self._bytes(self.mutator.mutated(bare))
-        return path, self.mutator.noise(raw.compact(self.peer.envelope(payload, target)))
+            return "plain bodies", path, self._bytes(self.mutator.mutated(bare))
+        whole = raw.compact(self.peer.envelope(payload, target))
+        if kind < 0.95:
+            return "noise", path, self.mutator.noise(whole)
+        return "heads", path, self.mutator.noise(HEAD % len(whole)) + whole
+
+    def _with_rids(self, payload: raw.Json) -> raw.Json:
+        """Return a payload with strange RIDs in the place of its own."""
+        strange = copy.deepcopy(payload)
+        for event in strange.get("events", []):
+            event["rid"] = self.mutator.rid()
+            if "manifest" in event:
+                event["manifest"]["rid"] = self.random.choice([event["rid"], self.mutator.rid()])
+        for key in ("rids", "rid_types"):
+            if key in strange:
+                strange[key] = [self.mutator.rid() for _ in range(self.random.randint(1, 5))]
+        return strange
 
     def _message(self) -> tuple[str, raw.Json]:
         note = f"{NOTE}:{self.random.randrange(20)}"
@@ -217,6 +281,7 @@ class Fuzzer:
 
     def _answer(self, path: str) -> Any:
         """Answer the node's own questions: well, mutated, or with noise."""
+        self.tally["answers to its questions"] += 1
         kind = self.random.random()
         if kind < 0.3 or path.endswith(raw.BROADCAST):
             return "behave"
@@ -271,24 +336,36 @@ def finds(fuzzer: Fuzzer, until: float, most: int, every: int = 200) -> Iterator
 
 
 def main() -> int:
-    """Run for a while, restarting on a new seed at intervals; print finds."""
+    """Run for a while, restarting on a new seed at intervals; print finds, and what was sent."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--minutes", type=float, default=1)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--bodies", type=int, default=20_000, help="for each seed")
-    parser.add_argument("--allow-unsigned", action="store_true")
+    parser.add_argument("--bodies", type=int, default=20_000, help="inputs for each seed")
+    parser.add_argument(
+        "--allow-unsigned", action="store_true", help="with all seeds, not with every second one"
+    )
     given = parser.parse_args()
-    until, seed, found, sent = time.monotonic() + given.minutes * 60, given.seed, 0, 0
+    started = time.monotonic()
+    until, seed, found, sent = started + given.minutes * 60, given.seed, 0, 0
+    tally: Counter[str] = Counter()
     while time.monotonic() < until:
         home = Path(tempfile.mkdtemp(prefix="koi-fuzz-"))
-        child = Child(OURS, "coordinator", home, allow_unsigned=given.allow_unsigned)
+        unsigned = given.allow_unsigned or seed % 2 == 0
+        child = Child(OURS, "coordinator", home, allow_unsigned=unsigned)
         with child, Fuzzer(Subject(child, "signed"), seed) as fuzzer:
             for find in finds(fuzzer, until, given.bodies):
                 found += 1
                 print(json.dumps(find | {"log": str(child.log)}), flush=True)
+            if "Traceback" in child.log.read_text():
+                found += 1
+                print(json.dumps({"seed": seed, "traceback": str(child.log)}), flush=True)
             sent += fuzzer.sent
+            tally += fuzzer.tally
         seed += 1
-        print(f"{sent} bodies, {found} finds", file=sys.stderr, flush=True)
+        print(f"{sent} inputs, {found} finds", file=sys.stderr, flush=True)
+    seconds = round(time.monotonic() - started)
+    summary = {"seconds": seconds, "seeds": seed - given.seed, "inputs": sent, "finds": found}
+    print(json.dumps(summary | {"of which": dict(sorted(tally.items()))}), flush=True)
     return 1 if found else 0
 
 

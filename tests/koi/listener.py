@@ -30,6 +30,8 @@ class Listener:
     def __init__(self, answer: Callable[[str, bytes], Answer]) -> None:
         self.answer = answer
         self.received: list[tuple[str, bytes]] = []
+        self.headers: dict[str, str] = {}
+        """More headers of every answer."""
         self.closing = threading.Event()
         listener = self
 
@@ -46,6 +48,8 @@ class Listener:
                 self.send_response(answer[0])
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(answer[1])))
+                for name, value in listener.headers.items():
+                    self.send_header(name, value)
                 if answer[0] in {301, 302, 307, 308}:
                     self.send_header("Location", answer[1].decode())
                 self.end_headers()

@@ -4,6 +4,7 @@ import json
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,3 +92,11 @@ def test_wire_form_writes_exponents_with_a_plus_but_leaves_text_alone() -> None:
     assert wire_form({"1e5": [1e21, "1e5", 'a"1e5', 1e-7]}) == (
         b'{"1e5":[1e+21,"1e5","a\\"1e5",1e-7]}'
     )
+
+
+def test_whatever_has_the_hash_of_its_plain_form_is_verified() -> None:
+    contents = {"b": [1, 2.5, None, "\u00e9"], "a": {"when": "2026-01-02", "zero": -0.0}}
+    for digest in (content_hash(contents), sha256(msgspec.json.encode(contents, order="sorted"))):
+        text = digest if isinstance(digest, str) else digest.hexdigest()
+        assert matches(contents, text)
+        assert not matches(contents | {"c": 1}, text)

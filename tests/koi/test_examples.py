@@ -61,6 +61,32 @@ def test_a_coordinator_and_a_partial_node(tmp_path: Path) -> None:
     cache.store.close()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--port", "99999"], "a port is a number from 1 to 65535"),
+        (["--port", "-1"], "a port is a number from 1 to 65535"),
+        (["--name", "a+b"], "a name is text without '+'"),
+        (["--name", ""], "a name is text without '+'"),
+        (["--first-contact", "nonsense"], "not the base URL of a node: 'nonsense'"),
+        (["--first-contact", "orn:koi-net.node:a+b"], "a first contact is URL or RID@URL"),
+        (["--home", "/dev/null/x"], "argument --home"),
+    ],
+)
+@pytest.mark.parametrize("module", ["basic_coordinator_node", "basic_partial_node"])
+def test_what_cannot_be_is_said_in_a_line(
+    tmp_path: Path, module: str, arguments: list[str], says: str
+) -> None:
+    command = [sys.executable, "-m", f"examples.{module}", "--home", str(tmp_path), *arguments]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, cwd=ROOT, check=False, timeout=20
+    )
+    assert done.returncode in {1, 2}
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_full_template_behind_fastapi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(ROOT))

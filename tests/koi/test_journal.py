@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpip.koi import RID, Bundle, Cache, EventType, KoiNetNode, RIDType
-from dpip.koi.journal import DDL, NO_CURSOR, ROWS, Cursors, Journal
+from dpip.koi.journal import NO_CURSOR, ROWS, Cursors, Journal
 from dpip.koi.protocol.api_models import FetchBundles
 from dpip.koi.protocol.consts import FETCH_BUNDLES_PATH
-from dpip.koi.store import SCHEMA, Store
+from dpip.koi.store import Store
 from dpip.koi.testing import Ring
 
 if TYPE_CHECKING:
@@ -120,18 +120,6 @@ def test_garbage_for_a_cursor_means_nothing() -> None:
     for text in ("", "-", "x", ":", f"{journal.era}:", f"{journal.era}:-1", f"{journal.era}:99",
                  f"{journal.era}:{'9' * 40}"):  # fmt: skip
         assert not journal.page(text).known
-
-
-def test_a_database_of_the_first_schema_gets_a_journal(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "koi.sqlite3") as old:
-        old.executescript(f"{SCHEMA} PRAGMA user_version=1;")
-        old.execute(
-            "INSERT INTO bundle VALUES (1, 'orn:test.note:1', 'orn:test.note', NULL, 1, '{}', '{}')"
-        )
-    old.close()
-    store = Store(tmp_path / "koi.sqlite3")
-    assert store.rows("SELECT rid FROM journal") == [("orn:test.note:1",)]
-    assert "CREATE TABLE journal" in DDL
 
 
 def test_a_cursor_covers_the_types_that_it_was_read_for() -> None:

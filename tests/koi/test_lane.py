@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
+import struct
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -97,6 +99,34 @@ def test_requests_sent_ahead_are_answered_in_order(node: NodeInterface) -> None:
         client.sendall(request(raw.RIDS, NODES) + broadcast("ahead") + request(raw.RIDS, NODES))
         first, second, third = answers(client, 3)
     assert (first, second) == (third, (200, b"null"))
+
+
+def test_a_client_that_says_no_more_is_answered_all_the_same(node: NodeInterface) -> None:
+    with connect(node) as client:
+        client.sendall(request(raw.RIDS, NODES) + request(raw.RIDS, NODES) + broadcast("last"))
+        client.shutdown(socket.SHUT_WR)
+        assert [status for status, _ in answers(client, 3)] == [200] * 3
+        assert closed(client)
+    with connect(node) as client:
+        client.sendall(request(raw.RIDS, NODES)[:-3])
+        client.shutdown(socket.SHUT_WR)
+        assert closed(client)
+
+
+def test_a_client_that_goes_away_before_its_answer_is_no_error(
+    node: NodeInterface, caplog: pytest.LogCaptureFixture
+) -> None:
+    reset = struct.pack("ii", 1, 0)
+    for _ in range(20):
+        client = connect(node)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        client.sendall(request(raw.RIDS, NODES))
+        client.close()
+    with connect(node) as client:
+        client.sendall(request(raw.RIDS, NODES))
+        assert answers(client, 1)[0][0] == 200
+    gc.collect()  # a task that failed unseen says so when it is collected
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("step", [1, 7, 100])

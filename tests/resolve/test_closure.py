@@ -16,13 +16,14 @@ import pytest
 from tests.app.nodes import NodeProcess, node
 from tests.simple.fixture_index import FixtureIndex, sdist, wheel
 
-from dpip.resolve import answering, closure, closure_client
+from dpip.resolve import answering, closure, closure_answer, closure_client, closure_facts
+from dpip.resolve.closure_answer import Answer as Sent
 from dpip.resolve.closure_server import ClosureApplication
 from dpip.resolve.connections import open_transport
 from dpip.resolve.engine import Engine, Places
 from dpip.resolve.environment import here
 from dpip.resolve.errors import BadAnswer, HttpFailure
-from dpip.resolve.request import Given, Request
+from dpip.resolve.request import Given, Releases, Request
 from dpip.resolve.requirement import parse
 from dpip.resolve.resolution import Impossible, Solution
 from dpip.resolve.store import Answer, Store
@@ -85,10 +86,10 @@ def application(index: FixtureIndex) -> ClosureApplication:
     return ClosureApplication(pages=fake, files=fake)
 
 
-def answer(app: ClosureApplication, asked: closure.Question) -> closure.Answer:
+def answer(app: ClosureApplication, asked: closure.Question) -> Sent:
     packed, body = asyncio.run(app.answer(closure.encode(asked)))
     assert packed == "gzip"
-    return closure.decode_answer(gzip.decompress(body))
+    return closure_answer.decode(gzip.decompress(body))
 
 
 def test_the_answer_holds_what_a_solver_looks_at_and_no_more(index: FixtureIndex) -> None:
@@ -104,7 +105,7 @@ def test_the_question_may_be_written_by_hand(index: FixtureIndex) -> None:
     environment = closure.question(request("app")).environment
     body = {"requirements": ["app"], "environment": msgspec.to_builtins(environment)}
     _, text = asyncio.run(application(index).answer(json.dumps(body).encode()))
-    assert len(closure.decode_answer(gzip.decompress(text)).projects) == 2
+    assert len(closure_answer.decode(gzip.decompress(text)).projects) == 2
 
 
 @pytest.mark.parametrize(
@@ -167,13 +168,13 @@ def test_requests_survive_the_wire(index: FixtureIndex) -> None:
         request("app[x]>=1,<2; python_version > '3'"),
         constraints=(Given(parse("lib<5")),),
         exclude_newer=5.0,
-        prereleases=True,
+        releases=Releases(frozenset({":all:", "a"}), frozenset({"b"})),
     )
     again = closure.request(closure.decode_question(closure.encode(closure.question(asked))))
     assert again.requirements == asked.requirements
     assert again.constraints == asked.constraints
     assert again.target.tags.rank("a-1-py3-none-any.whl") is not None
-    assert (again.exclude_newer, again.prereleases) == (5.0, True)
+    assert (again.exclude_newer, again.releases) == (5.0, asked.releases)
 
 
 # -- the client
@@ -189,7 +190,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 NODE = "http://127.0.0.1:4747"
 
 
-def sent(index: FixtureIndex, asked: Request) -> closure.Answer:
+def sent(index: FixtureIndex, asked: Request) -> Sent:
     return answer(application(index), closure.question(asked))
 
 
@@ -249,20 +250,20 @@ def test_an_impossible_question_is_proved_here(index: FixtureIndex, engine: Engi
     assert isinstance(closure_client.solve(engine, NODE, asked, sent(index, asked)), Impossible)
 
 
-def other_identity(answer: closure.Answer) -> closure.Answer:
+def other_identity(answer: Sent) -> Sent:
     name = "app-1.0-py3-none-any.whl"
     record = msgspec.structs.replace(answer.metadata[name], name="lib")
     return msgspec.structs.replace(answer, metadata={**answer.metadata, name: record})
 
 
-def other_order(answer: closure.Answer) -> closure.Answer:
+def other_order(answer: Sent) -> Sent:
     projects = list(answer.projects)
     backwards = list(reversed(projects[1].versions))
     projects[1] = msgspec.structs.replace(projects[1], versions=backwards)
     return msgspec.structs.replace(answer, projects=projects)
 
 
-def other_files(answer: closure.Answer) -> closure.Answer:
+def other_files(answer: Sent) -> Sent:
     projects = list(answer.projects)
     swapped = {0: projects[0].files[0]}
     projects[1] = msgspec.structs.replace(projects[1], files=swapped)
@@ -271,10 +272,10 @@ def other_files(answer: closure.Answer) -> closure.Answer:
 
 @pytest.mark.parametrize("lie", [other_identity, other_order, other_files])
 def test_an_answer_that_contradicts_itself_is_refused(
-    index: FixtureIndex, engine: Engine, lie: Callable[[closure.Answer], closure.Answer]
+    index: FixtureIndex, engine: Engine, lie: Callable[[Sent], Sent]
 ) -> None:
     asked = request("app")
-    with pytest.raises(closure_client.Contradiction):
+    with pytest.raises(closure_facts.Contradiction):
         closure_client.solve(engine, NODE, asked, lie(sent(index, asked)))
 
 
@@ -292,7 +293,7 @@ def test_a_record_that_differs_from_a_known_one_is_refused(
         found = sent(index, asked)
         index.projects["app"][0] = replace(true, metadata=lie)
         lies = sent(index, asked).metadata
-        with pytest.raises(closure_client.Contradiction):
+        with pytest.raises(closure_facts.Contradiction):
             closure_client.solve(honest, NODE, asked, msgspec.structs.replace(found, metadata=lies))
         honest.close()
 
@@ -348,7 +349,7 @@ def test_what_the_node_could_not_read_is_read_from_the_index(
         engine.close()
 
 
-def as_sent_by(answer: closure.Answer, index: FixtureIndex) -> closure.Answer:
+def as_sent_by(answer: Sent, index: FixtureIndex) -> Sent:
     """Return the answer of a node that serves the index's files where the index does."""
     projects = [
         msgspec.structs.replace(
@@ -425,8 +426,8 @@ def no_marker(answer: bytes) -> bytes:
 
 
 def nothing_exists(answer: bytes) -> bytes:
-    lie = closure.Answer("x", 60.0, missing=["app", "lib"])
-    return closure.encode(lie)
+    lie = Sent("x", 60.0, missing=["app", "lib"])
+    return closure_answer.encode(lie)
 
 
 def huge(answer: bytes) -> bytes:
@@ -447,7 +448,7 @@ def test_a_node_that_lies_or_breaks_off_changes_no_lock(
     monkeypatch.setattr(closure, "MAX_ANSWER", 1_000_000)
     asked = request("app[x]")
     index.add("gone", wheel("gone", "1.0"))
-    body = lie(closure.encode(sent(index, asked)))
+    body = lie(closure_answer.encode(sent(index, asked)))
     packs: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "xz": lzma.compress}
     pack = packs.get(packed, bytes)
     said: list[str] = []
@@ -463,7 +464,7 @@ def test_a_node_that_lies_or_breaks_off_changes_no_lock(
 
 def test_a_packed_answer_that_breaks_off_is_no_answer(index: FixtureIndex, tmp_path: Path) -> None:
     asked = request("app")
-    body = closure.encode(sent(index, asked))
+    body = closure_answer.encode(sent(index, asked))
     with index:
         for packed, cut in (("gzip", gzip.compress(body)[:-20]), ("xz", lzma.compress(body)[:-20])):
             with Liar(cut, packed=packed) as url:

@@ -108,6 +108,23 @@ def test_html_is_read_as_browsers_read_it() -> None:
     assert (older.sha256, older.requires_python) == (SHA, ">=3.9,<4")
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "piece",
+    ["<a href=x>", "<a '", '<a "', "<!--", "<a><", "<a>x<b", "<base '", "<a x= ", "<a x =", "<"],
+)
+def test_a_page_costs_time_by_its_length_alone(piece: str) -> None:
+    body = ("<a>" + piece * (500_000 // len(piece))).encode()
+    pages.parse(body, "text/html", "demo", URL, INDEX)
+
+
+def test_anchors_and_comments_that_do_not_end() -> None:
+    text = '<a href="demo-1.0.tar.gz">x<a href="demo-2.0.tar.gz"><b>y<!-- <a href="demo-3.0.zip">'
+    assert list(read(text.encode(), "text/html")) == ["2.0", "1.0"]
+    named = '<a href="/d?id=1"> demo-1.0<i>.tar.gz</i>\n</a><a href="demo-2.0.zip'
+    assert list(read(named.encode(), "text/html")) == ["1.0"]
+
+
 @pytest.mark.parametrize("body", [b"", b"\x00\x01", b'{"files": 3}', b"[1]", b'{"files": [{}]}'])
 def test_garbage_is_an_error_with_a_name(body: bytes) -> None:
     with pytest.raises(BadAnswer):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dpip.resolve.requirement import InvalidRequirement
-from dpip.resolve.requirements_file import BadLine, Inputs, given, read
+from dpip.resolve.requirements_file import BadLine, Inputs, decoded, given, read
 
 
 def inputs(files: dict[str, str], **environ: str) -> Inputs:
@@ -63,11 +63,65 @@ def test_options() -> None:
     assert found.index_url == "https://one/simple"
     assert found.extra_index_urls == ["https://two/simple"]
     assert found.find_links == ["./wheels"]
-    assert found.prereleases
+    assert found.all_releases == [":all:"]
     assert found.no_binary == ["foo-bar"]
     assert found.only_binary == ["a", "b"]
     assert found.require_hashes
     assert found.no_index
+
+
+@pytest.mark.parametrize(
+    ("lines", "no_binary", "only_binary"),
+    [
+        (["--no-binary a", "--only-binary a"], [], ["a"]),
+        (["--no-binary a,b", "--only-binary :all:"], [], [":all:"]),
+        (["--only-binary :all:", "--no-binary a"], ["a"], [":all:"]),
+        (["--no-binary :all:,:none:,a"], ["a"], []),
+    ],
+)
+def test_the_last_word_on_a_name_counts(
+    lines: list[str], no_binary: list[str], only_binary: list[str]
+) -> None:
+    found = inputs({"r.txt": "\n".join(lines)})
+    assert (found.no_binary, found.only_binary) == (no_binary, only_binary)
+
+
+def test_releases_by_name() -> None:
+    text = "--all-releases=:all:\n--only-final a,b\n--all-releases b\n--no-require-hashes"
+    found = inputs({"r.txt": text})
+    assert (found.all_releases, found.only_final) == ([":all:", "b"], ["a"])
+
+
+def test_links_lie_beside_the_file_that_names_them_if_they_are_there() -> None:
+    files = {"r.txt": "-r sub/s.txt\n-f there", "sub/s.txt": "a\n-f here\n-f 'with space'"}
+    there = {"sub/here", "sub/with space"}
+    found = read(
+        "r.txt", files.__getitem__, working_directory="/", environ={}, is_there=there.__contains__
+    )
+    assert found.find_links == ["sub/here", "sub/with space", "there"]
+
+
+def test_a_comment_ends_a_continued_line() -> None:
+    assert wanted({"r.txt": "a \\\n# and no more\nb\\\n#c\nd \\"}) == ["a", "b", "d"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "ü==1".encode(),
+        "\ufeffü==1".encode(),
+        "ü==1".encode("utf-16"),
+        "ü==1".encode("utf-32"),
+        "# -*- coding: latin-1 -*-\nü==1".encode("latin-1"),
+    ],
+)
+def test_encodings(data: bytes) -> None:
+    assert decoded(data).endswith("ü==1")
+
+
+def test_an_encoding_that_nobody_knows() -> None:
+    with pytest.raises(LookupError):
+        decoded(b"# coding: klingon\na")
 
 
 def test_hashes() -> None:

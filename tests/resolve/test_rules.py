@@ -11,7 +11,7 @@ from tests.resolve.indexes import LINUX, World, given, pins
 from dpip.resolve import environment
 from dpip.resolve.directs import BadDirect
 from dpip.resolve.facts import CandidateFile, Dependencies, Direct, Unavailable
-from dpip.resolve.request import ALL, Formats, Given, Request
+from dpip.resolve.request import ALL, Formats, Given, Releases, Request
 from dpip.resolve.requirement import parse
 from dpip.resolve.resolution import Impossible, Solution
 
@@ -52,7 +52,9 @@ def constraint(text: str, origin: str = "c.txt, line 1") -> tuple[Given, ...]:
     ],
 )
 def test_prereleases(versions: list[str], root: str, allowed: bool, expected: str) -> None:
-    assert solve(releases(a=versions), root, prereleases=allowed) == {"a": expected}
+    assert solve(
+        releases(a=versions), root, releases=Releases(frozenset([ALL] if allowed else []))
+    ) == {"a": expected}
 
 
 def test_a_prerelease_when_every_final_release_is_rejected() -> None:

@@ -18,7 +18,7 @@ from tests.resolve.indexes import (
 )
 
 from dpip.resolve import environment, names
-from dpip.resolve.request import Formats, Request
+from dpip.resolve.request import ALL, Formats, Releases, Request
 from dpip.resolve.resolution import Solution
 
 
@@ -40,7 +40,7 @@ def scenario_request(scenario: dict[str, Any]) -> Request:
         given(*scenario["root"].get("requires", ())),
         target,
         resolution=options.get("resolution", "highest"),
-        prereleases=bool(options.get("prereleases")),
+        releases=Releases(frozenset([ALL] if options.get("prereleases") else [])),
         formats=Formats(
             frozenset(options.get("no_binary", ())), frozenset(options.get("no_build", ()))
         ),

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -120,7 +122,9 @@ def test_redirects_are_followed_and_secrets_stay_at_home(site: Site) -> None:
 def test_circles_and_other_schemes_are_refused(site: Site, transport: Transport) -> None:
     site.on("/loop", 302, Location="/loop")
     site.on("/file", 302, Location="file:///etc/passwd")
-    for path in ("/loop", "/file"):
+    site.on("/none", 302, Location="http://[::1/x")
+    site.on("/port", 302, Location="http://127.0.0.1:99999/x")
+    for path in ("/loop", "/file", "/none", "/port"):
         with pytest.raises(BadAnswer, match="redirect"):
             get(transport, site.url + path, {}, 100)
 
@@ -165,6 +169,89 @@ def test_the_keyring_command_is_asked_after_a_401(
     assert site.seen[1][1]["authorization"] == basic("me", "fr0m-keyring")
     assert get(transport, site.url + "/a", {}, 10) == b"ok"
     assert len((tmp_path / "log").read_text().splitlines()) == 1, "asked once"
+    transport.close()
+
+
+def keyring_of(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a module `keyring` into this environment, made of `code`."""
+    module = ModuleType("keyring")
+    exec(code, module.__dict__)
+    monkeypatch.setitem(sys.modules, "keyring", module)
+
+
+LIBRARY = """
+from types import SimpleNamespace
+asked = []
+def get_credential(service, user):
+    asked.append((service, user))
+    known = {"%s": ("joe", "by-index"), "%s": ("joe", "by-host")}
+    found = known.get(service)
+    return SimpleNamespace(username=found[0], password=found[1]) if found else None
+"""
+
+
+@pytest.mark.parametrize(("by_index", "expected"), [(True, "by-index"), (False, "by-host")])
+def test_the_keyring_library_is_asked_by_index_and_then_by_host(
+    site: Site, monkeypatch: pytest.MonkeyPatch, *, by_index: bool, expected: str
+) -> None:
+    index = f"{site.url}/team/simple/"
+    host = site.url.removeprefix("http://")
+    keyring_of(LIBRARY % (index if by_index else "", host), monkeypatch)
+    site.on("/team/simple/a/", 401)
+    site.on("/team/simple/a/", 200, b"ok")
+    transport = open_transport(credentials=Credentials([index], {}), attempts=1)
+    assert get(transport, index + "a/", {}, 10) == b"ok"
+    assert site.seen[1][1]["authorization"] == basic("joe", expected)
+    assert sys.modules["keyring"].asked[0] == (index, None)
+    transport.close()
+
+
+def test_a_keyring_library_of_old_knows_passwords_only(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring_of("def get_password(service, user): return f'pw of {user}'", monkeypatch)
+    site.on("/a", 401)
+    site.on("/a", 200, b"ok")
+    user = site.url.replace("http://", "http://me@")
+    transport = open_transport(credentials=Credentials([user], {}), attempts=1)
+    assert get(transport, site.url + "/a", {}, 10) == b"ok"
+    assert site.seen[1][1]["authorization"] == basic("me", "pw of me")
+    transport.close()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def get_credential(service, user): raise RuntimeError('locked')",
+        "def get_credential(service, user): return None",
+    ],
+)
+def test_a_keyring_that_fails_is_no_error(
+    site: Site, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    keyring_of(code, monkeypatch)
+    site.on("/a", 401)
+    transport = open_transport(credentials=Credentials([site.url], {}), attempts=1)
+    with pytest.raises(HttpFailure, match="401"):
+        get(transport, site.url + "/a", {}, 10)
+    transport.close()
+
+
+def test_a_library_that_cannot_be_imported_leaves_the_command(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keyring.py").write_text("raise RuntimeError('no back end')")
+    monkeypatch.delitem(sys.modules, "keyring", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    program = tmp_path / "keyring"
+    program.write_text('#!/bin/sh\necho \'{"username": "joe", "password": "s"}\'\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    site.on("/a", 401)
+    site.on("/a", 200, b"ok")
+    transport = open_transport(credentials=Credentials([site.url], {}), attempts=1)
+    assert get(transport, site.url + "/a", {}, 10) == b"ok"
+    assert site.seen[1][1]["authorization"] == basic("joe", "s")
     transport.close()
 
 

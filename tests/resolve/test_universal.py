@@ -190,6 +190,57 @@ def test_an_answer_is_its_own_second_answer() -> None:
     assert answer(world, *again) == first
 
 
+@pytest.mark.parametrize(
+    ("root", "constraints", "expected"),
+    [
+        (
+            "a",
+            ("a==1 ; sys_platform == 'linux'", "a==2 ; sys_platform != 'linux'"),
+            {("a", "1"): "sys_platform == 'linux'", ("a", "2"): "sys_platform != 'linux'"},
+        ),
+        (
+            "a>=2 ; sys_platform != 'linux'",
+            ("a<2 ; sys_platform == 'linux'",),
+            {("a", "2"): "sys_platform != 'linux'"},
+        ),
+        (
+            "a",
+            ("a<2 ; sys_platform == 'linux'",),
+            {("a", "1"): ""},
+        ),
+    ],
+)
+def test_constraints_that_hold_somewhere_split(
+    root: str, constraints: tuple[str, ...], expected: dict[tuple[str, str], str]
+) -> None:
+    world = World()
+    world.release("a", "1")
+    world.release("a", "2")
+    asked = Request(
+        indexes.given(root), LINUX, constraints=indexes.given(*constraints), universal=True
+    )
+    outcome = world.answer(asked)
+    assert isinstance(outcome, Solution)
+    assert {(pin.name, pin.version): pin.marker for pin in outcome.pins} == expected
+
+
+def test_a_bound_that_leaves_the_first_release_out() -> None:
+    world = World()
+    world.release("a", "1")
+    world.release("a", "2", requires_python=">3.12")
+    assert answer(world, "a") == {
+        ("a", "1"): "python_full_version <= '3.12'",
+        ("a", "2"): "python_full_version > '3.12'",
+    }
+
+
+def test_a_scope_that_begins_within_a_minor_version() -> None:
+    world = World()
+    world.release("a", "1", requires_python=">3.12")
+    asked = Request(indexes.given("a"), LINUX, universal=True, requires_python=">=3.12.4")
+    assert isinstance(world.answer(asked), Solution)
+
+
 @pytest.mark.parametrize("python", ["3.12", "3.13"])
 def test_the_scope_starts_at_the_target_python(python: str) -> None:
     world = World()

@@ -20,9 +20,9 @@ from dpip.simple.model import (
     Project,
     ProjectEntry,
     is_valid_filename,
-    normalize,
     versions_of,
 )
+from dpip.simple.names import normalize
 from dpip.simple.render import as_served, file_key, is_file_key, render
 from dpip.simple.repository import UpstreamInvalid
 from dpip.simple.root import (

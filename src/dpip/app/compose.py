@@ -53,7 +53,8 @@ def build(settings: Settings) -> Node:
     ledger = Ledger(settings.home / "koi" / "ledger.sqlite3")
     guarded = Guarded(ledger)
     told = ToldPages(lambda: peer.cache, guarded)
-    index = Index(settings, stored, directory.tellers, told, kubo.afar if kubo else None)
+    afar = kubo.afar if kubo else None
+    index = Index(settings, stored, directory.tellers, told, afar, dial=directory.dial)
     member = membership(settings, index, ledger, guarded)
     passes = Passes(lambda: peer.node, time.time)
     audience = Audience(settings, stored, index, trust=member.trust, guarded=guarded, passes=passes)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dpip.federation.around import Around
     from dpip.ipfs.blockstore import Blockstore
     from dpip.ipfs.cid import CID
+    from dpip.ipfs.connections import Dial
     from dpip.ipfs.gateway.client import Gateways
     from dpip.mirror.subscribed import SubscribedIndex
     from dpip.settings import Settings
@@ -92,12 +93,17 @@ class Following:
 
 
 def follow(
-    settings: Settings, blocks: Blockstore, urls: Urls, afar: Blockstore | None = None
+    settings: Settings,
+    blocks: Blockstore,
+    urls: Urls,
+    afar: Blockstore | None = None,
+    *,
+    dial: Dial | None = None,
 ) -> Following:
     """Build the indexes that the settings name. Raises UsageError for one that is none.
 
     Blocks that are not here come from the gateways of the indexes, then from neighbours, which
-    `urls` names given the names of the indexes, then from `afar`.
+    `urls` names given the names of the indexes and `dial` connects to, then from `afar`.
     """
     if not settings.index:
         # Most nodes follow none, and need not wait for what it takes.
@@ -118,7 +124,7 @@ def follow(
         if addresses:
             gateways = Gateways([Gateway(url) for url in addresses])
         names = [parse_name(one.name).encode("k") for one in wanted]
-        around = Around(lambda: urls(names))
+        around = Around(lambda: urls(names), dial)
         stores = [blocks, gateways, around, afar]
         found = [store for store in stores if store is not None]
         blocks = Cached(SingleFlight(Failover(found)), CACHE)

@@ -13,6 +13,7 @@ from dpip.federation.neighbours import Neighbours
 from dpip.federation.offers import unsigned
 from dpip.federation.savings import Savings, Totals, decode, encode
 from dpip.federation.whole import WholeFiles
+from dpip.koi.network.dial import dialer
 from dpip.koi.network.transport import Addresses
 from dpip.mirror.worklist import Worklist
 
@@ -37,9 +38,10 @@ def neighbours(
     offline: bool,
 ) -> Neighbours:
     """Return neighbours as a source: by recipe, by leaves, whole."""
+    dial = dialer(directory)
     return Neighbours(
         directory,
-        means=(Assembly(blocks), Leaves()),
+        means=(Assembly(blocks, dial), Leaves(dial)),
         whole=WholeFiles(directory, sign),
         savings=savings,
         clock=time.monotonic,

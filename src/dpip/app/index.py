@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dpip.app.stored import Stored
     from dpip.federation.told import ToldPages
     from dpip.ipfs.blockstore import Blockstore
+    from dpip.ipfs.connections import Dial
     from dpip.mirror.catalog import FileRecord
     from dpip.mirror.source import FileSource, PageSource
     from dpip.settings import Settings
@@ -53,11 +54,13 @@ class Index:
         neighbours: Urls,
         told: ToldPages,
         afar: Blockstore | None = None,
+        *,
+        dial: Dial | None = None,
     ) -> None:
         """Build the index. Raises UsageError for a followed index that is none.
 
-        Blocks of followed indexes may come from what `neighbours` names, and from `afar`; `told`
-        are the pages of names that are private to other nodes.
+        Blocks of followed indexes may come from what `neighbours` names, connected to by `dial`,
+        and from `afar`; `told` are the pages of names that are private to other nodes.
         """
         self._settings = settings
         self._stored = stored
@@ -67,7 +70,7 @@ class Index:
             timeout=settings.upstream_timeout,
             max_page_size=settings.max_page_size,
         )
-        self.following = follow(settings, stored.leaves, neighbours, afar)
+        self.following = follow(settings, stored.leaves, neighbours, afar, dial=dial)
         self.mirrored = Mirrored(self.upstream, settings.home, stored.catalog)
         self.apart = Apart(stored.catalog, stored.contents, self.is_apart)
         self.apart.add(stored.private.uploaded())

@@ -18,6 +18,7 @@ from dpip.koi import KoiError, KoiNetNode
 from dpip.koi.network.address import endpoint
 from dpip.koi.network.contact import Contact
 from dpip.mirror.archives import is_sha256
+from dpip.settings import MIRROR_NAME
 from dpip.simple.routing import DEFAULT_SOURCE
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def membership(settings: Settings, index: Index, ledger: Ledger, guarded: Guarde
         ),
         heads=heads,
         dropped=dropped,
+        eager=bool(settings.first_contact) or (settings.home / MIRROR_NAME).exists(),
         url=settings.public_url,
         contacts=settings.first_contact,
         networks=settings.peer_networks,

@@ -12,10 +12,8 @@ from dpip.app.pip_settings import index_url
 from dpip.app.readers import ForReaders, Shown
 from dpip.federation.holdings import Holdings
 from dpip.mirror.sources import PRIVATE
-from dpip.mirror.uploads import PrivateUploads
 from dpip.simple.integrity import IntegrityApplication
 from dpip.simple.server import SimpleApplication
-from dpip.simple.upload import UploadServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +63,7 @@ def packages(
         ),
         "packages": audience.files(Lazily(lambda: _old_files(simple))),
         "pypi": both(_old_pages),
-        "legacy": _uploads(settings, stored, index),
+        "legacy": Lazily(lambda: _uploads(settings, stored, index)),
         "integrity": audience.files(
             ForReaders(
                 readers,
@@ -92,6 +90,9 @@ def _old_pages(pages: Page) -> Application:
 
 
 def _uploads(settings: Settings, stored: Stored, index: Index) -> Application:
+    from dpip.mirror.uploads import PrivateUploads
+    from dpip.simple.upload import UploadServer
+
     pages: Pages = index.sources.pages[PRIVATE]
     uploads = PrivateUploads(
         private=stored.private,

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from dpip.errors import UsageError
 from dpip.simple.asgi import header
-from dpip.simple.model import normalize
+from dpip.simple.names import normalize
 from dpip.simple.repository import ProjectNotFound
-from dpip.simple.upload import secret_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -54,6 +53,8 @@ class Readers:
         client = scope.get("client")
         if client is None or self._near(client[0]):
             return True
+        from dpip.simple.upload import secret_of
+
         secret = secret_of(header(scope, b"authorization") or "")
         return (secret is not None and self._grants(secret)) or self._signed(scope)
 

@@ -102,7 +102,7 @@ def _dispatch(argv: list[str]) -> int:
             return 0
         from dpip.cli import early
 
-        early.begin(argv[1:])
+        early.begin(argv[1:], warm.facts_directory(argv[1:]))
     if argv[0] not in COMMANDS:
         from dpip.cli import pip
 

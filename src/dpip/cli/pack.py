@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from dpip.cli.progress import Progress
     from dpip.resolve import pack
     from dpip.resolve.engine import Engine
+    from dpip.resolve.errors import CannotWrite
     from dpip.resolve.place import FILE_NAME, default_directory
     from dpip.resolve.store import Store
 
@@ -55,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
             sys.stderr.write(failure.explanation.text())
             return 1
         body = pack.pack(engine, solutions, start, include=args.include)
+    except OSError as error:
+        raise CannotWrite.because(error) from None
     finally:
         progress.clear()
         engine.close()

@@ -12,6 +12,8 @@ from dpip.errors import UsageError
 from dpip.resolve import requirements_file
 from dpip.resolve.credentials import Credentials
 from dpip.resolve.engine import Places
+from dpip.resolve.find_links import local_path
+from dpip.resolve.request import ALL
 
 if TYPE_CHECKING:
     import argparse
@@ -52,7 +54,7 @@ def read(args: argparse.Namespace, where: Whereabouts) -> Words:
 def request(words: Words, args: argparse.Namespace) -> Request:
     """Return what is to be solved."""
     from dpip.resolve.environment import target
-    from dpip.resolve.request import Formats, Request
+    from dpip.resolve.request import Formats, Releases, Request
 
     inputs = words.inputs
     return Request(
@@ -61,16 +63,25 @@ def request(words: Words, args: argparse.Namespace) -> Request:
         constraints=tuple(inputs.constraints),
         overrides=tuple(words.overrides.requirements),
         resolution=args.resolution,
-        prereleases=args.pre or inputs.prereleases,
+        releases=Releases(frozenset(inputs.all_releases), frozenset(inputs.only_final)),
         exclude_newer=_moment(args.exclude_newer),
         formats=Formats(frozenset(inputs.no_binary), frozenset(inputs.only_binary)),
+        require_hashes=inputs.require_hashes,
         universal=args.universal,
+        requires_python=_pythons(args),
         required_environments=tuple(args.required_environment),
     )
 
 
+def _pythons(args: argparse.Namespace) -> str:
+    """Return the Pythons of a universal answer where they begin within a minor version."""
+    written = str(args.python_version or "").removesuffix("+")
+    return f">={written}" if args.universal and written.count(".") > 1 else ""
+
+
 def _inputs(args: argparse.Namespace) -> Inputs:
     inputs = requirements_file.Inputs()
+    _choose(args, inputs)
     for words in args.requirement:
         inputs.requirements.append(
             requirements_file.given(words, working_directory=str(Path.cwd()))
@@ -88,11 +99,47 @@ def _inputs(args: argparse.Namespace) -> Inputs:
         _read_file(path, inputs, args)
     for path in args.constraint:
         _read_file(path, inputs, args, constraints=True)
-    for value in args.no_binary:
-        requirements_file.extend_names(inputs.no_binary, value)
-    for value in args.only_binary:
-        requirements_file.extend_names(inputs.only_binary, value)
+    _add_projects(args, inputs)
     return inputs
+
+
+def _choose(args: argparse.Namespace, inputs: Inputs) -> None:
+    """Take the choices of the command line; those in files are made after them, as for pip."""
+    choose = requirements_file.choose
+    for value in args.no_binary:
+        choose(value, inputs.no_binary, inputs.only_binary)
+    for value in args.only_binary:
+        choose(value, inputs.only_binary, inputs.no_binary)
+    for value in (*args.all_releases, *([ALL] if args.pre else [])):
+        choose(value, inputs.all_releases, inputs.only_final)
+    for value in args.only_final:
+        choose(value, inputs.only_final, inputs.all_releases)
+
+
+def _add_projects(args: argparse.Namespace, inputs: Inputs) -> None:
+    """Add what dependency groups and scripts ask for."""
+    if not args.group and not args.requirements_from_script:
+        return
+    from dpip.resolve import project_groups
+
+    for words in args.group:
+        path, name = project_groups.place(words)
+        inputs.requirements += project_groups.group(_text(path, args), name, path)
+    for path in args.requirements_from_script:
+        script = project_groups.script(_text(path, args), path)
+        _check_python(args, path, script.requires_python)
+        inputs.requirements += script.requirements
+
+
+def _check_python(args: argparse.Namespace, path: str, requires_python: str) -> None:
+    from dpip.resolve.environment import target
+
+    asked = target(args.python_version, None)
+    if not asked.admits_python(requires_python):
+        raise UsageError(
+            f"{path} needs Python {requires_python}, not {asked.python}",
+            hint="choose one with --python-version",
+        )
 
 
 def _read_file(
@@ -105,6 +152,7 @@ def _read_file(
         environ=os.environ,
         constraints=constraints,
         into=into,
+        is_there=os.path.exists,
     )
 
 
@@ -115,21 +163,20 @@ def _text(location: str, args: argparse.Namespace) -> str:
 
         if args.offline:
             raise UsageError(f"{location}: cannot be read --offline")
-        transport = open_transport()
+        transport = open_transport(trusted_hosts=frozenset(args.trusted_host))
         try:
             body = get(transport, location, {"Accept-Encoding": "gzip"}, 64 * 2**20)
         finally:
             transport.close()
-        return body.decode("utf-8", "replace")
+        return requirements_file.decoded(body)
     if location == "-":
         import sys
 
         return sys.stdin.read()
-    path = Path(location.removeprefix("file://"))
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        return requirements_file.decoded(local_path(location).read_bytes())
+    except (OSError, UnicodeDecodeError, LookupError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"cannot read {location}: {reason}") from None
 
 

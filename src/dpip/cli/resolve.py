@@ -57,6 +57,8 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("-r", "--requirement", dest="requirements", metavar="FILE", **many)
     add("-c", "--constraint", metavar="FILE", help="bounds on what others ask for", **many)
     add("--override", metavar="FILE", help="in place of what anybody asks for", **many)
+    add("--group", metavar="[PATH:]NAME", help="a dependency group of a pyproject.toml", **many)
+    add("--requirements-from-script", metavar="FILE", help="what a script says it needs", **many)
     add("-e", "--editable", metavar="PATH", help="a local project", **many)
     add("-i", "--index-url", metavar="URL", help="the index (PEP 503 and 691)")
     add("--extra-index-url", metavar="URL", help="asked before the index", **many)
@@ -70,6 +72,8 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("--universal", action="store_true", help="one answer for all environments")
     add("--required-environment", metavar="MARKER", help="must have files too", **many)
     add("--pre", action="store_true", help="take pre-releases like any other version")
+    add("--all-releases", metavar="X", help="the same for some: names, or :all:", **many)
+    add("--only-final", metavar="X", help="no pre-releases: names, or :all:", **many)
     add("--only-binary", metavar="X", help="no source archives: names, or :all:", **many)
     add("--no-binary", metavar="X", help="no wheels: names, or :all:", **many)
     choices = ("highest", "lowest", "lowest-direct")
@@ -106,6 +110,8 @@ def _question(
 ) -> Question | None:
     # What no index vouches for is not kept: it may change without anybody saying so.
     if any(answers.is_changeable(each) for each in (*args.requirement, *args.editable)):
+        return None
+    if args.group or args.requirements_from_script:
         return None
     options = [
         (name, value)
@@ -146,6 +152,7 @@ class Kept(NamedTuple):
 
 
 def _resolve(args: argparse.Namespace, kept: Kept) -> int:
+    _load_msgspec()
     from dpip.cli import early, question
     from dpip.cli.progress import Progress
     from dpip.resolve import answering
@@ -174,6 +181,20 @@ def _resolve(args: argparse.Namespace, kept: Kept) -> int:
     finally:
         progress.clear()
         engine.close()
+
+
+def _load_msgspec() -> None:
+    """Import msgspec without typing_extensions, which a tenth of the imports would go to.
+
+    It takes three names from there that typing has as well, since Python 3.11.
+    """
+    if "typing_extensions" not in sys.modules:
+        sys.modules["typing_extensions"] = None  # type: ignore[assignment]
+        try:
+            import msgspec
+        finally:
+            del sys.modules["typing_extensions"]
+        assert msgspec
 
 
 def whereabouts(args: argparse.Namespace) -> Whereabouts:
@@ -226,7 +247,8 @@ def rendered(solution: Solution, request: Request, args: argparse.Namespace) -> 
         from dpip.resolve import pylock
 
         python = ".".join(request.target.python.split(".")[:2])
-        return pylock.render(solution, requires_python=f">={python}", all_files=everything)
+        wanted = request.requires_python or f">={python}"
+        return pylock.render(solution, requires_python=wanted, all_files=everything)
     from dpip.resolve import lockfile
 
     if args.format == "json":

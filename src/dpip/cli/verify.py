@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from dpip.app.verifying import verify
     from dpip.cli.progress import Progress
     from dpip.cli.stored import say
-    from dpip.simple.model import normalize
+    from dpip.simple.names import normalize
     from dpip.simple.provenance import UNCHECKED
 
     flags = {"home": args.home, "index_url": args.index_url, "offline": args.offline}

@@ -42,7 +42,7 @@ _NAMED = frozenset(
 
 def answered(words: "Sequence[str]") -> bool:
     """Give the answer to a line of `dpip resolve` if it is at hand and fresh."""
-    line, directory = _line(words), _directory(words)
+    line, directory = _line(words), facts_directory(words)
     found = _read(_place(directory, line)) if line and directory else None
     if found is None or found[0] != line:
         return False
@@ -139,7 +139,8 @@ def _is_short_for_cache_dir(word: str) -> bool:
     return name.startswith("--c") and "--cache-dir".startswith(name) and name != "--cache-dir"
 
 
-def _directory(words: "Sequence[str]") -> str | None:
+def facts_directory(words: "Sequence[str]") -> str | None:
+    """Return where a line keeps its facts; None where it is left without a value."""
     directory = None
     for at, word in enumerate(words):
         if word.startswith("--cache-dir="):

@@ -2,11 +2,17 @@
 
 It follows the catalog's numbered changes, so it costs what changes, and after a kill it goes
 on where it stopped. A page that was made from a peer's claims is that peer's news, not ours.
+
+A page has up to thousands of files, and each is an object of its own to the network. A node
+that nobody listens to leaves them be (`wanted`), and makes up for it once somebody comes: what
+changes from then on goes first, and what came before is told in pieces between, in at most
+half of the time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -23,6 +29,8 @@ from dpip.simple.routing import DEFAULT_SOURCE
 from dpip.simple.transport import without_credentials
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dpip.federation.ledger import Ledger
     from dpip.koi import Cache, KnowledgeObject
     from dpip.koi.processor.interface import ProcessorInterface
@@ -33,6 +41,8 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.1
 """Seconds between looks at the catalog's changes; a look is one indexed query."""
 AT_ONCE = 200
+BEHIND_AT_ONCE = 10
+"""Projects that are told at once of what nobody was there to hear."""
 
 
 class Announcer:
@@ -55,22 +65,50 @@ class Announcer:
         self._ledger = ledger
         self._processor = processor
         self._cache = cache
+        self._start: int | None = None
+        """The catalog's newest change when this run began to tell."""
+        self._ahead = 0
+        """All changes from there up to this one are told."""
 
-    async def run(self) -> None:
-        """Announce changes until cancelled."""
+    async def run(self, wanted: Callable[[], bool]) -> None:
+        """Announce changes until cancelled, from when somebody wants them on."""
         while True:
-            if not await asyncio.to_thread(self.step):
+            began = time.monotonic()
+            if not wanted() or not await asyncio.to_thread(self.step):
                 await asyncio.sleep(LOOK_EVERY)
+            else:
+                await asyncio.sleep(time.monotonic() - began if self.is_behind else 0)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there are changes left from before anybody was there to hear of them."""
+        start = self._start
+        return start is not None and self._ledger.cursor(self._catalog.epoch) < start
 
     def step(self) -> int:
         """Announce the next changes; return how many projects had some."""
+        if self._start is None:
+            self._start = self._ahead = self._catalog.last_change()
         epoch = self._catalog.epoch
-        changes = self._catalog.changed_since(self._ledger.cursor(epoch), AT_ONCE)
+        cursor = before = self._ledger.cursor(epoch)
+        new = self._tell(max(self._ahead, cursor), AT_ONCE)
+        self._ahead = new[-1] if new else self._ahead
+        old: list[int] = []
+        if cursor < self._start:
+            old = self._tell(cursor, BEHIND_AT_ONCE)
+            cursor = old[-1] if old else self._start
+        if cursor >= self._start:
+            cursor = max(cursor, self._ahead)
+        if cursor != before:
+            self._ledger.announced(epoch, cursor)
+        return len(new) + len(old)
+
+    def _tell(self, since: int, most: int) -> list[int]:
+        """Announce changes after a number; return the numbers of those that were told."""
+        changes = self._catalog.changed_since(since, most)
         for _, name in changes:
             self._processor.accept(self.news(name))
-        if changes:
-            self._ledger.announced(epoch, changes[-1][0])
-        return len(changes)
+        return [number for number, _ in changes]
 
     def news(self, name: str) -> list[KnowledgeObject]:
         """Return the news of a project as its catalog row stands now."""

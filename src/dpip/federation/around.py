@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from dpip.ipfs.blockstore import Block
     from dpip.ipfs.cid import CID
+    from dpip.ipfs.connections import Dial
 
 MOST_ASKED = 5
 TIMEOUT = 5.0
@@ -22,10 +23,14 @@ LOOK_AGAIN = 2.0
 
 
 class Around:
-    """Asks the nodes that `urls` names, likeliest first; believes bytes by their hash alone."""
+    """Asks the nodes that `urls` names, likeliest first; believes bytes by their hash alone.
 
-    def __init__(self, urls: Callable[[], Sequence[str]]) -> None:
+    `dial` connects to them (default: by their names).
+    """
+
+    def __init__(self, urls: Callable[[], Sequence[str]], dial: Dial | None = None) -> None:
         self._urls = urls
+        self._dial = dial
         self._lock = threading.Lock()
         self._looked = float("-inf")
         self._asked: tuple[str, ...] = ()
@@ -80,4 +85,5 @@ class Around:
             return
         # Whoever still waits for the old ones is answered: only their threads end afterwards.
         self._asked = urls
-        self._gateways = Gateways([Gateway(url, timeout=TIMEOUT) for url in urls]) if urls else None
+        gateways = [Gateway(url, timeout=TIMEOUT, dial=self._dial) for url in urls]
+        self._gateways = Gateways(gateways) if gateways else None

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from dpip.federation.compressed import Blocks
 from dpip.federation.offers import STALL, NeighbourFailed
 from dpip.ipfs import dagpb
-from dpip.ipfs.archive.rebuild import rebuild
 from dpip.ipfs.blockstore import Block
 from dpip.ipfs.cid import CID, DAG_PB
 from dpip.ipfs.errors import IpfsError, NotFound, Unavailable
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from dpip.federation.offers import Attempt, Offer
     from dpip.ipfs.blockstore import Blockstore
+    from dpip.ipfs.connections import Dial
     from dpip.mirror.hedge import Progress, Way
 
 log = logging.getLogger(__name__)
@@ -43,12 +43,16 @@ SMALL = 2**16
 
 
 class Assembly:
-    """Makes files from `blocks` and from what a neighbour's gateway adds to them."""
+    """Makes files from `blocks` and from what a neighbour's gateway adds to them.
+
+    `dial` connects to neighbours (default: by their names).
+    """
 
     way: Way = "recipe"
 
-    def __init__(self, blocks: Blockstore) -> None:
+    def __init__(self, blocks: Blockstore, dial: Dial | None = None) -> None:
         self._blocks = blocks
+        self._dial = dial
         # Not the threads that everybody uses: a neighbour that stalls holds one for seconds.
         self._threads = ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="recipes")
 
@@ -83,6 +87,9 @@ class Assembly:
         """Put the file together; False where that cannot be done here."""
         if attempt.progress.stopped:
             return False
+        # Loaded when it is needed: a node starts without.
+        from dpip.ipfs.archive.rebuild import rebuild
+
         attempt.discard()
         size, written = attempt.most or 1, 0
         try:
@@ -104,7 +111,8 @@ class Assembly:
 
     def _complete(self, offer: Offer, root: CID, attempt: Attempt) -> bool:
         """Fetch what is missing below `root`, unless that is clearly too much."""
-        fetching = _Fetching(self._blocks, offer, attempt.progress)
+        peer = Blocks(offer.url, timeout=STALL, dial=self._dial, sign=offer.sign)
+        fetching = _Fetching(self._blocks, peer, attempt.progress)
         try:
             most = int((attempt.most or 0) * WORTH)
             leaves = fetching.tree(root, most)
@@ -118,9 +126,9 @@ class Assembly:
 class _Fetching:
     """Blocks from one neighbour, as far as they are missing here."""
 
-    def __init__(self, blocks: Blockstore, offer: Offer, progress: Progress) -> None:
+    def __init__(self, blocks: Blockstore, peer: Blocks, progress: Progress) -> None:
         self._blocks = blocks
-        self._peer = Blocks(offer.url, timeout=STALL, sign=offer.sign)
+        self._peer = peer
         self._progress = progress
         self._before = progress.came
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="assembly")

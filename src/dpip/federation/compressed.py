@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dpip.federation.offers import Sign
+    from dpip.ipfs.connections import Dial
     from dpip.simple.asgi import Receive, Scope, Send
 
 CODING = "zstd"
@@ -76,11 +77,13 @@ async def _send(send: Send, head: dict[str, Any], body: bytes) -> None:
 class Blocks:
     """The blocks of another node. Thread-safe; `moved` counts bytes of bodies received.
 
-    `sign` returns what headers a request for a path must have besides.
+    `sign` returns what headers a request for a path must have besides; `dial` connects.
     """
 
-    def __init__(self, url: str, *, timeout: float, sign: Sign = unsigned) -> None:
-        self._connections = Connections(url, timeout=timeout)
+    def __init__(
+        self, url: str, *, timeout: float, dial: Dial | None = None, sign: Sign = unsigned
+    ) -> None:
+        self._connections = Connections(url, timeout=timeout, dial=dial)
         self._sign = sign
         self.moved = 0
 

@@ -10,6 +10,7 @@ from dpip.federation.rids import IpnsName, PypiFile
 from dpip.koi import KoiError
 from dpip.koi.errors import ForbiddenAddress
 from dpip.koi.network.address import AddressPolicy
+from dpip.koi.network.dial import dialer
 from dpip.koi.protocol.consts import PREFIX
 from dpip.koi.protocol.node import NodeType
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 class GraphDirectory:
     """The full nodes of a KOI node's graph. `node` returns it once it runs.
 
+    `dial` connects to one of them as a blocking client does, at an address that is allowed.
     `circle` returns the key hashes of those who may be asked about a project: others would learn
     its name by the question. None: anybody may be asked.
     """
@@ -39,6 +41,7 @@ class GraphDirectory:
         self._node = node
         self._networks = tuple(networks)
         self._order = random.Random()
+        self.dial = dialer(self)
 
     def near(self, record: FileRecord) -> list[str]:
         """Return base URLs of nodes, the one that told of the file first."""

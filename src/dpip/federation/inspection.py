@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+LAST_CHANGE = "SELECT ifnull((SELECT seq FROM journal ORDER BY seq DESC LIMIT 1), 0)"
 NODE, EDGE = "orn:koi-net.node", "orn:koi-net.edge"
 PAGE = 1000
 
@@ -56,7 +57,7 @@ class Inspection:
             counts = database.execute("SELECT type, count(*) FROM bundle GROUP BY type ORDER BY 1")
             held = dict(counts.fetchall())
             [waiting] = database.execute("SELECT count(*) FROM outbox").fetchone()
-            [last] = database.execute("SELECT ifnull(max(seq), 0) FROM journal").fetchone()
+            [last] = database.execute(LAST_CHANGE).fetchone()
         peers = max(0, held.get(NODE, 0) - 1)
         return {"rid": self.rid, "peers": peers, "held": held, "waiting": waiting, "last": last}
 

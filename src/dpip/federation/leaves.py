@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from dpip.federation.offers import Attempt, Offer
     from dpip.ipfs.blockstore import Block
+    from dpip.ipfs.connections import Dial
     from dpip.mirror.hedge import Way
 
 MOST_NODES = 100_000
@@ -31,11 +32,12 @@ ONE_LEAF = 2**20
 
 
 class Leaves:
-    """The published files of neighbours."""
+    """The published files of neighbours; `dial` connects to them (default: by their names)."""
 
     way: Way = "leaves"
 
-    def __init__(self) -> None:
+    def __init__(self, dial: Dial | None = None) -> None:
+        self._dial = dial
         # Not the threads that everybody uses: a neighbour that stalls holds one for seconds.
         self._threads = ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="leaves")
 
@@ -51,13 +53,13 @@ class Leaves:
         if offer.root is None or 0 < (attempt.most or 0) <= ONE_LEAF:
             return False
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, _bring, offer, offer.root, attempt)
+        gateway = Gateway(offer.url, timeout=STALL, dial=self._dial, headers=offer.sign)
+        return await loop.run_in_executor(self._threads, _bring, gateway, offer.root, attempt)
 
 
-def _bring(offer: Offer, text: str, attempt: Attempt) -> bool:
+def _bring(gateway: Gateway, text: str, attempt: Attempt) -> bool:
     if attempt.progress.stopped:
         return False
-    gateway = Gateway(offer.url, timeout=STALL, headers=offer.sign)
     try:
         root = CID.parse(text)
         if attempt.prefix is None or attempt.prefix[0] != root:
@@ -71,7 +73,7 @@ def _bring(offer: Offer, text: str, attempt: Attempt) -> bool:
     except NotFound:
         return False
     except (IpfsError, OSError) as error:
-        raise NeighbourFailed(f"{offer.url}: {error}") from None
+        raise NeighbourFailed(f"{gateway.url}: {error}") from None
     finally:
         gateway.close()
     return True

@@ -170,14 +170,8 @@ class Listener:
         """Leave out of the recipients who may not hear, and who heard it from the sender."""
         name, graph = project_of(kobj.rid), processor.network.graph
         for node in list(kobj.network_targets):
-            if name is not None and not self._trust.may_hear(name, node):
+            secret = name is not None and not self._trust.may_hear(name, node)
+            heard = kobj.sender is not None and graph.tells(kobj.sender, node, type(kobj.rid))
+            if secret or heard:
                 kobj.network_targets.discard(node)
-            elif kobj.sender is not None:
-                edge = graph.get_edge_profile(source=kobj.sender, target=node)
-                if (
-                    edge is not None
-                    and edge.status == EdgeStatus.APPROVED
-                    and type(kobj.rid) in edge.rid_types
-                ):
-                    kobj.network_targets.discard(node)
         return kobj

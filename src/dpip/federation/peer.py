@@ -61,6 +61,7 @@ class PeersUnusable(DpipError):
 class Membership:
     """How a node takes part. `home` is the directory of its KOI state and of its key.
 
+    With `eager` news is made although nobody is there yet: others are meant to follow.
     `url` is the node's own base URL, empty for the address that it listens on; `networks` are
     private ones in which peers may be called; `unsigned` admits peers of KOI-net 1.0. `heads`
     are those of indexes that are published or followed. `withheld` are the rows of the routing
@@ -73,6 +74,7 @@ class Membership:
     trust: Trust
     heads: Heads
     dropped: Dropped
+    eager: bool = False
     url: str = ""
     contacts: Sequence[str] = ()
     networks: Sequence[str] = ()
@@ -133,7 +135,11 @@ class Peer:
         try:
             orders = Orders(ledger, node, self._membership.dropped)
             await asyncio.gather(
-                adopter.run(), announcer.run(), orders.run(), self._tell_heads(node), keep_up(node)
+                adopter.run(),
+                announcer.run(self._has_listeners),
+                orders.run(),
+                self._tell_heads(node),
+                keep_up(node),
             )
         finally:
             self.cache = None
@@ -142,6 +148,11 @@ class Peer:
     def close(self) -> None:
         """Let go of the ledger, once `run` has ended."""
         self._ledger.close()
+
+    def _has_listeners(self) -> bool:
+        """Say whether news is worth its making: there are nodes to hear it, or there were."""
+        known = self._membership.eager or self.known > 0
+        return known or self._ledger.cursor(self._catalog.epoch) > 0
 
     async def _tell_heads(self, node: NodeInterface) -> None:
         """Tell of heads that are published or found by other processes, for ever."""

@@ -11,7 +11,8 @@ from typing import ClassVar
 from dpip.ipfs.errors import IpfsError
 from dpip.ipfs.keys import parse_name
 from dpip.koi import ORN, RID, RIDType
-from dpip.simple.model import is_valid_filename, is_valid_name, normalize
+from dpip.simple.model import is_valid_filename, is_valid_name
+from dpip.simple.names import normalize
 
 
 class PypiProject(ORN):

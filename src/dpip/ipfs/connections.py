@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import queue
+import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,8 +19,9 @@ from urllib.parse import urlsplit
 from .errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+Dial = Callable[[str, int, float], socket.socket]
 KEPT = 16
 
 
@@ -36,10 +39,18 @@ class Connections:
     """Exchanges with the host of `url` (http or https); its path is a prefix to every target.
 
     `timeout` bounds each wait for the network, in seconds. `tls` replaces the system's
-    certificate store. Errors are those of `http.client`: OSError and HTTPException.
+    certificate store, and `dial` the way in which a host and port are connected to in some
+    seconds. Errors are those of `http.client`: OSError and HTTPException.
     """
 
-    def __init__(self, url: str, *, timeout: float = 30, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float = 30,
+        tls: ssl.SSLContext | None = None,
+        dial: Dial | None = None,
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise InvalidArgument(f"{url!r} is no http or https address")
@@ -49,6 +60,7 @@ class Connections:
         self._port = parts.port or (443 if secure else 80)
         self._prefix = parts.path.rstrip("/")
         self._timeout = timeout
+        self._dial = dial or dial_by_name
         self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue(KEPT)
         self._closed = False
 
@@ -85,7 +97,7 @@ class Connections:
                 return kept, self._ask(kept, request, timeout)
             except (http.client.BadStatusLine, BrokenPipeError, ConnectionResetError):
                 kept.close()
-        fresh = self._connect(timeout)
+        fresh = _Connection(self._host, self._port, timeout, self._dial, self._tls)
         try:
             return fresh, self._ask(fresh, request, timeout)
         except BaseException:
@@ -109,13 +121,6 @@ class Connections:
                 raise
         return connection.getresponse()
 
-    def _connect(self, timeout: float) -> http.client.HTTPConnection:
-        if self._tls is not None:
-            return http.client.HTTPSConnection(
-                self._host, self._port, timeout=timeout, context=self._tls
-            )
-        return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
-
     def _kept(self) -> http.client.HTTPConnection | None:
         try:
             return self._idle.get_nowait()
@@ -132,3 +137,32 @@ class Connections:
             self._idle.put_nowait(connection)
         except queue.Full:
             connection.close()
+
+
+def dial_by_name(host: str, port: int, seconds: float) -> socket.socket:
+    """Connect to wherever the system says that a host is. Raises OSError."""
+    return socket.create_connection((host, port), seconds)
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection that is dialled; host header and certificate are those of the name."""
+
+    def __init__(
+        self, host: str, port: int, seconds: float, dial: Dial, tls: ssl.SSLContext | None
+    ) -> None:
+        self.default_port = 80 if tls is None else 443
+        super().__init__(host, port, timeout=seconds)
+        self._seconds, self._dial, self._tls = seconds, dial, tls
+
+    def connect(self) -> None:
+        plain = self._dial(self.host, self.port, self._seconds)
+        try:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.sock = (
+                plain
+                if self._tls is None
+                else self._tls.wrap_socket(plain, server_hostname=self.host)
+            )
+        except BaseException:
+            plain.close()
+            raise

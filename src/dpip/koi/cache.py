@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
@@ -98,14 +99,15 @@ class Cache:
         """Keep the bundle; who introduced a RID first stays its source."""
         with self.store.change(later=later) as connection:
             self.changes += 1
-            connection.execute(_put(1), _row(bundle, source, verified))
+            connection.execute(_put(1), _row(bundle, source, verified, int(time())))
         return bundle
 
     def put_many(self, rows: Sequence[tuple[Bundle, str | None, bool]]) -> None:
         """Keep bundles with their source and whether they are verified; the commit is later."""
         with self.store.change(later=True) as connection:
             self.changes += 1
-            values = [_row(*row) for row in rows]
+            now = int(time())
+            values = [_row(*row, now) for row in rows]
             size = MOST_IN_STATEMENT
             while values:
                 while len(values) >= size:
@@ -186,18 +188,18 @@ def store_of(cache: BundleCache, file_path: Path | str, *, sync: bool = False) -
 def _put(count: int) -> str:
     """Return the statement for a number of rows: one call of the database for all of them."""
     return f"""
-INSERT INTO bundle (rid, type, source, verified, manifest, contents)
-VALUES {",".join(["(?,?,?,?,?,?)"] * count)} ON CONFLICT (rid) DO UPDATE
-SET verified=excluded.verified, manifest=excluded.manifest, contents=excluded.contents
+INSERT INTO bundle (rid, type, source, verified, manifest, contents, at)
+VALUES {",".join(["(?,?,?,?,?,?,?)"] * count)} ON CONFLICT (rid) DO UPDATE SET id=excluded.id,
+verified=excluded.verified, manifest=excluded.manifest, contents=excluded.contents, at=excluded.at
 """
 
 
-def _row(bundle: Bundle, source: str | None, verified: bool) -> tuple[Any, ...]:
+def _row(bundle: Bundle, source: str | None, verified: bool, at: int) -> tuple[Any, ...]:
     manifest = bundle.manifest
     rid = str(manifest.rid)
     written = numberless_form(_Manifest(rid, manifest.timestamp, manifest.sha256_hash))
     kind = type(manifest.rid).text
-    return rid, kind, source, verified, written, wire_form(bundle.contents)
+    return rid, kind, source, verified, written, wire_form(bundle.contents), at
 
 
 class _Manifest(msgspec.Struct, gc=False):

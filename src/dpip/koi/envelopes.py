@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from .errors import InvalidContents, MalformedMessage, Refused
+from .errors import InvalidContents, KoiError, MalformedMessage, Refused
 from .model import convert
 from .protocol import wire
 from .protocol.api_models import EventsPayload
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MOST_INTRODUCED = 10_000
+LONGEST_HANDSHAKE = 16
+"""Events; an introduction among more of them is not looked for, if the sender is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Envelopes:
             raise Refused(ErrorType.InvalidTarget)
         if expected is not None and envelope.source != expected:
             raise Refused(ErrorType.UnknownNode, f"{envelope.source} answered for {expected}")
-        if introduced:
+        if introduced or _introduces_again(message.payload, envelope.source):
             self.introduce(envelope.source, key)
         return Opened(message.payload, envelope.source, token)
 
@@ -85,6 +87,12 @@ class Envelopes:
         self._introduced[node] = key
         while len(self._introduced) > MOST_INTRODUCED:
             self._introduced.popitem(last=False)
+
+    def settled(self, node: KoiNetNode) -> None:
+        """If its profile is in the cache now, the node's key is known for as long as that is."""
+        profile = self._graph.get_node_profile(node)
+        if profile is not None and profile.public_key:
+            self._introduced.pop(node, None)
 
     def key_of(self, node: KoiNetNode) -> str | None:
         """Return the public key of a known node."""
@@ -111,9 +119,19 @@ class Envelopes:
         return profile.public_key, True
 
 
+def _introduces_again(payload: Any, source: RID) -> bool:
+    """Say whether a known sender says once more who it is.
+
+    That is FORGET and NEW, and between the two its profile is not in the cache.
+    """
+    if not isinstance(payload, EventsPayload) or len(payload.events) > LONGEST_HANDSHAKE:
+        return False
+    return wire.introduction(payload.events, source) is not None
+
+
 def _token(envelope: wire.Envelope, kind: type[Any], key: str) -> bytes:
     """Return the replay token of a signature that holds, else nothing."""
     try:
         return verified(key, envelope.signed_forms(kind), envelope.signature)
-    except (msgspec.MsgspecError, MalformedMessage, InvalidContents):
+    except (msgspec.MsgspecError, KoiError, ValueError, RecursionError):
         return b""

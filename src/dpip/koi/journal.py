@@ -6,9 +6,9 @@ node of this library answers one kind of RID that nobody else has: the bundle of
 forgotten since, and the next cursor. Other implementations answer that they have no such
 bundle, and are asked for listings as before; to them it is one RID that was not found.
 
-Every RID has one row, which moves to the end with each change: the journal is no longer than
-what was ever held, and a reader sees each RID once, as it is now. Triggers keep it, so no
-writer of the cache can leave it out.
+The cache is its own journal: every change of a bundle has a number, and the bundle is kept
+under the number of its last one (`schema.py`). So the journal is no longer than what was ever
+held, a reader sees each RID once, as it is now, and keeping it costs next to nothing.
 
 Numbers may be given twice: a change that was read before it was durable is undone by a crash,
 and a restored backup goes back in time. So each start of the process begins an *era* with a
@@ -39,36 +39,8 @@ NO_CURSOR = "-"
 ROWS = 500
 """Rows that one page covers."""
 MOST_ERAS = 1000
-_MOVE = """
-  INSERT INTO journal (seq, rid, at, forgotten)
-  VALUES ((SELECT ifnull(max(seq), 0) + 1 FROM journal), {rid}, strftime('%s', 'now'), {stamp})
-  ON CONFLICT (rid) DO UPDATE SET seq=excluded.seq, at=excluded.at, forgotten=excluded.forgotten;
-"""
-_HELD = _MOVE.format(rid="NEW.rid", stamp="NULL")
-_GONE = _MOVE.format(rid="OLD.rid", stamp="json_extract(CAST(OLD.manifest AS TEXT), '$.timestamp')")
-DDL = f"""
-CREATE TABLE journal (
-  seq INTEGER PRIMARY KEY,
-  rid TEXT NOT NULL UNIQUE,
-  at INTEGER NOT NULL,    -- seconds since 1970, for people
-  forgotten TEXT          -- time of the manifest that was held last; NULL: a bundle is there
-);
-CREATE TABLE era (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  name TEXT NOT NULL,
-  first INTEGER NOT NULL  -- the number that its first change has
-);
-CREATE TABLE cursor (
-  node TEXT PRIMARY KEY,
-  types TEXT NOT NULL,    -- separated by blanks
-  cursor TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TRIGGER bundle_new AFTER INSERT ON bundle BEGIN {_HELD} END;
-CREATE TRIGGER bundle_changed AFTER UPDATE ON bundle BEGIN {_HELD} END;
-CREATE TRIGGER bundle_gone AFTER DELETE ON bundle BEGIN {_GONE} END;
-INSERT INTO journal (rid, at) SELECT rid, 0 FROM bundle ORDER BY id;
-"""
-"""What a database of the first schema lacks."""
+_LAST = "(SELECT seq FROM sqlite_sequence WHERE name='bundle')"
+_BEGIN = f"INSERT INTO era (name, first) VALUES (?, {_LAST} + 1)"
 
 
 class JournalRid(ORN):
@@ -113,10 +85,7 @@ class Journal:
         self._store = store
         self.era = uuid4().hex
         with store.change() as connection:
-            connection.execute(
-                "INSERT INTO era (name, first) SELECT ?, ifnull(max(seq), 0) + 1 FROM journal",
-                (self.era,),
-            )
+            connection.execute(_BEGIN, (self.era,))
             connection.execute(
                 "DELETE FROM era WHERE id <= (SELECT max(id) FROM era) - ?", (MOST_ERAS,)
             )
@@ -126,10 +95,7 @@ class Journal:
         with self._store.change() as connection:
             connection.execute("DELETE FROM era")
             self.era = uuid4().hex
-            connection.execute(
-                "INSERT INTO era (name, first) SELECT ?, ifnull(max(seq), 0) + 1 FROM journal",
-                (self.era,),
-            )
+            connection.execute(_BEGIN, (self.era,))
 
     def page(self, cursor: str, hides: Callable[[str], bool] | None = None) -> Page:
         """Return what changed since a cursor; what `hides` says yes to is left out."""
@@ -137,9 +103,8 @@ class Journal:
             self._store.commit()
             since = self._position(cursor)
             if since is None:
-                last = self._store.row("SELECT ifnull(max(seq), 0) FROM journal")[0]
-                return Page(f"{self.era}:{last}", known=False)
-            rows = self._store.rows(_SINCE, (since, ROWS))
+                return Page(f"{self.era}:{self._last}", known=False)
+            rows = self._store.rows(_SINCE, (since, since, ROWS))
         changed, forgotten = [], []
         for _, rid, stamp, manifest, verified in rows:
             if hides is not None and hides(rid):
@@ -155,15 +120,19 @@ class Journal:
     def _position(self, cursor: str) -> int | None:
         """Return the number that a cursor stands for, None if it means nothing here."""
         name, _, digits = cursor.partition(":")
-        if not digits.isdigit() or len(digits) > 18:
+        if not digits.isdecimal() or len(digits) > 18:
             return None
         era = self._store.row("SELECT id FROM era WHERE name=?", (name,))
         if era is None:
             return None
         end = self._store.row("SELECT first FROM era WHERE id>? ORDER BY id LIMIT 1", era)
-        last = self._store.row("SELECT ifnull(max(seq), 0) FROM journal")[0]
-        known = min(last, end[0] - 1) if end else last
+        known = min(self._last, end[0] - 1) if end else self._last
         return int(digits) if int(digits) <= known else None
+
+    @property
+    def _last(self) -> int:
+        """The number of the last change."""
+        return int(self._store.row(f"SELECT {_LAST}")[0])
 
 
 class Cursors:
@@ -199,7 +168,9 @@ def _texts(types: Iterable[RIDType]) -> set[str]:
 
 
 _SINCE = """
-SELECT journal.seq, journal.rid, journal.forgotten, bundle.manifest, bundle.verified
-FROM journal LEFT JOIN bundle ON bundle.rid=journal.rid
-WHERE journal.seq>? ORDER BY journal.seq LIMIT ?
+SELECT id, rid, NULL, manifest, verified FROM bundle WHERE id>?
+UNION ALL
+SELECT seq, rid, forgotten, NULL, NULL FROM gone
+  WHERE seq>? AND NOT EXISTS (SELECT 1 FROM bundle WHERE bundle.rid=gone.rid)
+ORDER BY 1 LIMIT ?
 """

@@ -133,6 +133,7 @@ class Lane(asyncio.Protocol):
         self._body_from = 0
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._ended = False
         self._deadline = self._loop.time() + REQUEST_SECONDS
         self._timer = self._loop.call_later(IDLE_SECONDS, self._look)
         self._writable: asyncio.Future[None] | None = None
@@ -149,6 +150,11 @@ class Lane(asyncio.Protocol):
         self._leave()
         self._closing = True
         self.resume_writing()
+
+    def eof_received(self) -> bool:
+        """The client says no more, but may wait for answers; say whether to stay open for them."""
+        self._ended = True
+        return self._task is not None
 
     def data_received(self, data: bytes) -> None:
         """Answer what is complete."""
@@ -260,24 +266,29 @@ class Lane(asyncio.Protocol):
             raise
         self._task = None
         self._deadline = self._loop.time() + IDLE_SECONDS
-        if self._closing:
+        if not self._ended and not self._lost():
+            self._transport.resume_reading()
+        if not self._closing:
+            self._go_on()
+        if self._task is None and (self._closing or self._ended):
             self._transport.close()
-            return
-        self._transport.resume_reading()
-        self._go_on()
 
     def _write(self, reply: Reply, body: bytes) -> None:
         length = b"content-length: %d\r\n\r\n" % len(body)
-        self._transport.write(b"".join((self._start(reply), length, body)))
+        if not self._lost():
+            self._transport.write(b"".join((self._start(reply), length, body)))
 
     async def _stream(self, reply: Reply) -> None:
+        if self._lost():
+            return
         self._transport.write(self._start(reply) + b"transfer-encoding: chunked\r\n\r\n")
         while (piece := await self._answerer.next_piece(reply.body)) and not self._lost():
             self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             if self._writable is not None:
                 self._deadline = self._loop.time() + REQUEST_SECONDS
                 await self._writable
-        self._transport.write(b"0\r\n\r\n")
+        if not self._lost():
+            self._transport.write(b"0\r\n\r\n")
 
     def _lost(self) -> bool:
         return self._transport.is_closing()

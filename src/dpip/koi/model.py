@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import suppress
+from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Enum)
 
 
 class WireModel:
@@ -84,6 +86,13 @@ class WireModel:
         return json_schema(cls)
 
 
+def quick(kind: type[E]) -> type[E]:
+    """Make `Kind.MEMBER` a plain attribute, as it is from Python 3.12 on: it was a call before."""
+    for name, member in kind.__members__.items():
+        type.__setattr__(kind, name, member)
+    return kind
+
+
 def _without_none(plain: dict[str, Any]) -> dict[str, Any]:
     """Leave out fields that are None, and keep whatever is inside of contents."""
     found: dict[str, Any] = {}
@@ -99,6 +108,8 @@ def _without_none(plain: dict[str, Any]) -> dict[str, Any]:
 
 def read_rid(kind: type[Any], value: Any) -> Any:
     """Make a RID or a RID type of its text; the hook of every decoder."""
+    if kind is RID and type(value) is str:
+        return RID.from_string(value)
     if issubclass(kind, RIDType):
         return value if isinstance(value, RIDType) else RIDType.from_string(value)
     rid = value if isinstance(value, RID) else RID.from_string(value)

@@ -151,7 +151,7 @@ class Responder:
         if received is None:
             return outbox.hand_out(who, limit)
         epoch, _, seq = received.rpartition(":")
-        known = int(seq) if epoch == outbox.epoch and seq.isdigit() else 0
+        known = int(seq) if epoch == outbox.epoch and seq.isdecimal() else 0
         return outbox.hand_out(who, limit, received=known)
 
     def _span(self, batch: Batch) -> str:

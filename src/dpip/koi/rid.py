@@ -62,10 +62,12 @@ class RIDType(type):
         return f"<RIDType {cls}>"
 
     def __eq__(cls, other: object) -> bool:
-        return cls is other or (isinstance(other, RIDType) and str(cls) == str(other))
+        if cls is other:
+            return True
+        return isinstance(other, RIDType) and cls.text == other.text and bool(cls.text)
 
     def __hash__(cls) -> int:
-        return hash(str(cls))
+        return hash(cls.text)
 
 
 def type_string(scheme: str | None, namespace: str | None) -> str:
@@ -124,7 +126,7 @@ class RID(metaclass=RIDType):
             kind = f"{scheme}:{namespace}"
         if not scheme or not colon or not rest:
             raise InvalidRid(f"not a RID: {text[:100]!r}")
-        cls: Any = RIDType.from_string(kind)
+        cls: Any = _declared.get(kind) or _dynamic(kind)
         try:
             found: RID = cls.from_reference(rest)
         except (TypeError, LookupError, ValueError) as error:

@@ -112,7 +112,7 @@ class App:
         if scope["method"] != "POST":
             return WRONG_METHOD
         declared = _header(scope, "content-length")
-        if declared.isdigit() and int(declared) > LARGEST_BODY:
+        if declared.isdecimal() and int(declared) > LARGEST_BODY:
             return TOO_LARGE
         try:
             async with asyncio.timeout(BODY_SECONDS):

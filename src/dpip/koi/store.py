@@ -20,50 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import UnreadableState
-from .journal import DDL
+from .schema import MISSING, VERSION
 from .spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-SCHEMA_VERSION = 2
-SCHEMA = """
-CREATE TABLE bundle (
-  id INTEGER PRIMARY KEY,
-  rid TEXT NOT NULL UNIQUE,
-  type TEXT NOT NULL,
-  source TEXT,            -- who introduced it; NULL: this node; '': a peer without a key
-  verified INTEGER NOT NULL,
-  manifest BLOB NOT NULL, -- JSON
-  contents BLOB NOT NULL  -- JSON
-);
-CREATE INDEX bundle_of_type ON bundle (type, rid);
-CREATE TABLE tombstone (
-  rid TEXT NOT NULL,
-  sender TEXT NOT NULL,   -- '*': for everybody; else only what this node sends is stopped
-  stamp TEXT NOT NULL,    -- manifests up to this time stay forgotten
-  PRIMARY KEY (rid, sender)
-) WITHOUT ROWID;
-CREATE TABLE inbox (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  knowledge BLOB NOT NULL
-);
-CREATE TABLE outbox (
-  target TEXT NOT NULL,
-  seq INTEGER NOT NULL,
-  event BLOB NOT NULL,    -- JSON, signed form
-  PRIMARY KEY (target, seq)
-) WITHOUT ROWID;
-CREATE TABLE lane (
-  target TEXT PRIMARY KEY,
-  last INTEGER NOT NULL,            -- sequence number of the newest event ever queued
-  handed INTEGER NOT NULL DEFAULT 0,-- up to here a batch is on its way, unconfirmed
-  token TEXT NOT NULL DEFAULT ''    -- signature of that batch, to send the same bytes again
-) WITHOUT ROWID;
-CREATE TABLE seen (token BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE mark (source TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
 
 
 class Change:
@@ -113,11 +74,11 @@ class Store:
         execute("PRAGMA cache_size=-16000")
         execute("PRAGMA wal_autocheckpoint=4000")  # pages: each checkpoint is a disk flush
         version = execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
+        if version > VERSION:
             raise UnreadableState(f"{self.path} was written by a newer version")
-        missing = {0: SCHEMA + DDL, 1: DDL}.get(version)
+        missing = MISSING.get(version)
         if missing is not None:
-            made = f"{missing} PRAGMA user_version={SCHEMA_VERSION};"
+            made = f"{missing} PRAGMA user_version={VERSION};"
             self._connection.executescript(f"BEGIN IMMEDIATE; {made} COMMIT;")
 
     def change(self, *, later: bool = False) -> Change:

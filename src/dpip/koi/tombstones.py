@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from .bundle import Manifest
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from .store import Store
 
 EVERYBODY = "*"
+Known = tuple[Record | None, dict[str, datetime]]
+"""What is held of a RID, and up to when what each sender says of it stays forgotten."""
+NOTHING: Known = (None, {})
 _RECORDS = "SELECT rid, manifest, source, verified FROM bundle WHERE rid IN ({})"
 _STAMPS = "SELECT rid, sender, stamp FROM tombstone WHERE rid IN ({})"
 _SIZES = (1, 8, 64)  # of a list in a statement: few different ones, each prepared once
@@ -43,22 +47,17 @@ class Tombstones:
                 row,
             )
 
-    def with_records(
-        self, rids: Iterable[RID]
-    ) -> dict[RID, tuple[Record | None, dict[str, datetime]]]:
+    def with_records(self, rids: Iterable[str]) -> dict[str, Known]:
         """Return what the cache in the same database holds of RIDs, and the stamps by sender."""
-        wanted = {str(rid): rid for rid in rids}
-        records: dict[str, Record] = {}
-        stamps: dict[str, dict[str, datetime]] = {}
-        for names in _parts(list(wanted)):
-            places = ",".join("?" * len(names))
-            for name, manifest, source, verified in self._store.rows(
-                _RECORDS.format(places), names
-            ):
-                records[name] = Record(decode(manifest, Manifest), source, bool(verified))
-            for name, sender, stamp in self._store.rows(_STAMPS.format(places), names):
-                stamps.setdefault(name, {})[sender] = datetime.fromisoformat(stamp)
-        return {rid: (records.get(name), stamps.get(name, {})) for name, rid in wanted.items()}
+        found = dict.fromkeys(rids, NOTHING)
+        for names in _parts(list(found)):
+            records, stamps = _statements(len(names))
+            for name, manifest, source, verified in self._store.rows(records, names):
+                found[name] = Record(decode(manifest, Manifest), source, bool(verified)), {}
+            for name, sender, stamp in self._store.rows(stamps, names):
+                record, known = found[name]
+                found[name] = record, {**known, sender: datetime.fromisoformat(stamp)}
+        return found
 
     @staticmethod
     def latest(stamps: dict[str, datetime], sender: KoiNetNode | None) -> datetime | None:
@@ -73,6 +72,12 @@ class Tombstones:
             (str(rid), EVERYBODY, "" if sender is None else str(sender)),
         )
         return None if row is None or row[0] is None else datetime.fromisoformat(row[0])
+
+
+@cache
+def _statements(count: int) -> tuple[str, str]:
+    places = ",".join("?" * count)
+    return _RECORDS.format(places), _STAMPS.format(places)
 
 
 def _parts(names: list[str]) -> Iterator[list[str]]:

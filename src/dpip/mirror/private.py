@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from dpip.errors import DpipError
 from dpip.mirror.writer import from_sqlite
-from dpip.simple.model import File, Project, ProjectEntry, normalize
+from dpip.simple.model import File, Project, ProjectEntry
+from dpip.simple.names import normalize
 from dpip.simple.repository import ProjectNotFound
 from dpip.simple.upload import FileExists, Grant
 from dpip.simple.upstream import Fetched, Validators

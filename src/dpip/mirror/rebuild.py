@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from dpip.ipfs.importer import FileHasher
 from dpip.mirror.catalog import ArchiveRecord, PageRecord
 from dpip.mirror.listing import to_records
-from dpip.simple.model import File, Project, normalize
+from dpip.simple.model import File, Project
+from dpip.simple.names import normalize
 from dpip.simple.render import render
 
 if TYPE_CHECKING:

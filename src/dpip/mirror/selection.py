@@ -44,7 +44,7 @@ from dpip.mirror.filters import (
     uploaded,
 )
 from dpip.mirror.metadata_rules import MetadataRules, read_rules
-from dpip.simple.model import normalize
+from dpip.simple.names import normalize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dpip.errors import UsageError
-from dpip.simple.model import normalize
+from dpip.simple.names import normalize
 from dpip.simple.routing import DEFAULT_SOURCE, Routes
 
 if TYPE_CHECKING:

@@ -89,10 +89,12 @@ def settle(
     }
     gone |= {name: said[name] for name in after.keys() - before.keys() if name in said}
     gone |= _replaced(before, after, said)
-    back = [(project, name) for name in after if name not in gone]
+    lie = connection.execute("SELECT filename FROM tombstones WHERE project=?", (project,))
+    back = [(project, name) for (name,) in lie if name in after and name not in gone]
     connection.executemany(
         "DELETE FROM tombstones WHERE project=? AND filename=? AND reason!='replaced'", back
     )
+    keys = {**after, **before}
     connection.executemany(
         "INSERT INTO tombstones (project, filename, key, reason, detail, since)"
         " SELECT ?, ?, coalesce(?, (SELECT key FROM files WHERE project=? AND filename=?), ''),"
@@ -101,7 +103,7 @@ def settle(
         "  since=CASE WHEN reason=excluded.reason THEN since ELSE excluded.since END,"
         "  reason=excluded.reason, detail=excluded.detail, key=excluded.key",
         [
-            (project, name, before.get(name), project, name, reason, detail, now)
+            (project, name, keys.get(name), project, name, reason, detail, now)
             for name, (reason, detail) in gone.items()
         ],
     )

@@ -16,7 +16,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dpip.simple.model import normalize
+from dpip.simple.names import normalize
 from dpip.simple.repository import UpstreamInvalid
 
 if TYPE_CHECKING:

@@ -52,7 +52,7 @@ def answer(
     `say` is told, in one line, why a node was of no help. That there is no answer is not
     believed on a node's facts alone: what it lacks, an index may have.
     """
-    alone = len(engine.indexes.urls) == 1 and not engine.places.find_links
+    alone = len(engine.places.indexes) == 1 and not engine.places.find_links
     if node is not None and alone and closure.can_ask(request):
         from dpip.resolve import closure_client
         from dpip.resolve.resolution import Solution

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dpip.resolve.request import Given, Request
 
     Read = Callable[[CandidateFile], Dependencies | Unavailable]
+    Ranked = tuple[list[tuple[int, CandidateFile]], list[Unusable]]
 
 
 class OutOfUse(NamedTuple):
@@ -50,6 +51,9 @@ class Candidates:
         self.pinned = self._pinned(given)
         """Versions that the user named exactly: the only ones that may be yanked."""
         self.hashes = frozenset(each for one in given for each in one.hashes)
+        self._needs_hash = request.require_hashes and not any(
+            "sha256=" in one.requirement.url.partition("#")[2] for one in given
+        )
         self._lowest = request.resolution == "lowest" or (
             request.resolution == "lowest-direct"
             and any(
@@ -57,9 +61,11 @@ class Candidates:
                 for each in request.requirements
             )
         )
+        self._early = request.releases.early(self.name)
         self.read: Versions = 0
         """Versions whose metadata was read."""
         self._usable: dict[int, list[CandidateFile] | Unusable] = {}
+        self._by_rank: dict[int, Ranked] = {}
         self._records: dict[Versions, tuple[Dependencies, CandidateFile]] = {}
 
     def _pinned(self, given: tuple[Given, ...]) -> Versions:
@@ -128,7 +134,7 @@ class Candidates:
         """
         preferred = self._preferred() & allowed
         rest = allowed & ~preferred
-        early = 0 if self.request.prereleases else rest & self.universe.prereleases
+        early = 0 if self._early else rest & self.universe.prereleases
         for part in (preferred, rest & ~early, early):
             members = self.universe.members(part)
             yield from reversed(list(members)) if self._lowest else members
@@ -183,8 +189,14 @@ class Candidates:
             return Unusable(self.name, "platform")
         return min(reasons, key=lambda each: _WEIGHT[each.obstacle], default=NO_FILES)
 
-    def _ranked(self, number: int) -> tuple[list[tuple[int, CandidateFile]], list[Unusable]]:
+    def _ranked(self, number: int) -> Ranked:
         """Return the files of a version that the rules allow, best first, and the objections."""
+        found = self._by_rank.get(number)
+        if found is None:
+            found = self._by_rank[number] = self._rank_all(number)
+        return found
+
+    def _rank_all(self, number: int) -> Ranked:
         assert self.page is not None
         kept: list[tuple[int, CandidateFile]] = []
         reasons: list[Unusable] = []
@@ -215,11 +227,13 @@ class Candidates:
             return Unusable(self.name, "format", "wheels are ruled out by --no-binary")
         if file.kind == "sdist" and not formats.sdists(self.name):
             return Unusable(self.name, "format", "building is ruled out by --only-binary")
+        if self._early is False and self.universe.prereleases >> number & 1:
+            return Unusable(self.name, "early")
         if file.requires_python and not self.environment.admits_python(file.requires_python):
             return Unusable(self.name, "python", file.requires_python)
         if file.yanked is not None and not self.pinned >> number & 1:
             return Unusable(self.name, "yanked", file.yanked)
-        if self.hashes and f"sha256:{file.sha256}" not in self.hashes:
+        if (self.hashes or self._needs_hash) and f"sha256:{file.sha256}" not in self.hashes:
             return Unusable(self.name, "hash")
         return None
 
@@ -234,10 +248,11 @@ _WEIGHT: dict[Obstacle, int] = {
     "python": 1,
     "platform": 2,
     "format": 3,
-    "hash": 4,
-    "date": 5,
-    "metadata": 6,
-    "url": 7,
+    "early": 4,
+    "hash": 5,
+    "date": 6,
+    "metadata": 7,
+    "url": 8,
 }
 
 

@@ -1,12 +1,9 @@
-"""What a client asks a node for, and what it gets: one question, one answer (JSON).
+"""What a client asks a node for: one question (JSON); `closure_answer.py` is what it gets.
 
     POST /resolve/v1/closure
     {"requirements": […], "constraints": […], "environment": {…}, "options": {…}}
 
-The answer holds lean facts, not a verdict: for every project that a solver with this question
-looks at, all version numbers, the files of the versions that it looks at, and their dependency
-records. The client solves by itself on these facts. `state` names the state of the index that
-the answer was made from; a client that sends it along gets `{"same": true}` while it lasts.
+The question goes out before anything is loaded that only reading the answer takes.
 """
 
 from __future__ import annotations
@@ -16,9 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dpip.resolve.environment import Tags, Target
-from dpip.resolve.pages import FileRow  # noqa: TC001 - msgspec reads the annotations
-from dpip.resolve.records import Record  # noqa: TC001
-from dpip.resolve.request import Formats, Given, Request
+from dpip.resolve.request import ALL, Formats, Given, Releases, Request
 from dpip.resolve.requirement import parse
 
 if TYPE_CHECKING:
@@ -52,6 +47,8 @@ class WireOptions(msgspec.Struct, frozen=True, omit_defaults=True):
 
     resolution: str = "highest"
     prereleases: bool = False
+    all_releases: tuple[str, ...] = ()
+    only_final: tuple[str, ...] = ()
     exclude_newer: float | None = None
     no_wheels: tuple[str, ...] = ()
     no_sdists: tuple[str, ...] = ()
@@ -71,32 +68,7 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
     state: str = ""
 
 
-class WireProject(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A project: all versions newest first; files only of versions that were looked at.
-
-    A file with an empty URL is at `files/<sha256>/<filename>` of the node. One without a hash
-    as well belongs to a version that the search gave up: it says why, and is no file to fetch.
-    """
-
-    name: str
-    versions: list[str]
-    files: dict[int, list[FileRow]]
-
-
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body of the answer. `metadata` is by file name; `unread` are files without any."""
-
-    state: str
-    max_age: float = 0.0
-    same: bool = False
-    projects: list[WireProject] = []
-    missing: list[str] = []
-    metadata: dict[str, Record] = {}
-    unread: dict[str, str] = {}
-
-
 decode_question = msgspec.json.Decoder(Question).decode
-decode_answer = msgspec.json.Decoder(Answer).decode
 encode = msgspec.json.encode
 
 
@@ -112,7 +84,9 @@ def question(request: Request, state: str = "") -> Question:
         overrides=_to_wire(request.overrides),
         options=WireOptions(
             resolution=request.resolution,
-            prereleases=request.prereleases,
+            prereleases=ALL in request.releases.every,
+            all_releases=tuple(sorted(request.releases.every - {ALL})),
+            only_final=tuple(sorted(request.releases.final)),
             exclude_newer=request.exclude_newer,
             no_wheels=tuple(sorted(request.formats.no_wheels)),
             no_sdists=tuple(sorted(request.formats.no_sdists)),
@@ -135,13 +109,18 @@ def request(asked: Question) -> Request:
         constraints=_from_wire(asked.constraints),
         overrides=_from_wire(asked.overrides),
         resolution=options.resolution,  # type: ignore[arg-type]
-        prereleases=options.prereleases,
+        releases=_releases(options),
         exclude_newer=options.exclude_newer,
         formats=Formats(frozenset(options.no_wheels), frozenset(options.no_sdists)),
         universal=options.universal,
         requires_python=options.requires_python,
         required_environments=options.required_environments,
     )
+
+
+def _releases(options: WireOptions) -> Releases:
+    every = {*options.all_releases, *([ALL] if options.prereleases else [])}
+    return Releases(frozenset(every), frozenset(options.only_final))
 
 
 def can_ask(request: Request) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dpip.errors import DpipError
-from dpip.resolve import closure
+from dpip.resolve import closure, closure_answer
 from dpip.resolve.node_facts import NodeFacts, Recorder
 from dpip.resolve.recent import Recent
 from dpip.resolve.resolution import NeedMore, Solution
@@ -92,8 +92,8 @@ class ClosureApplication:
             if held.lasting:
                 self._answers.put(key, held)
         if asked.state == _state(held.etags):
-            same = closure.Answer(asked.state, self._max_age, same=True)
-            return "gzip", gzip.compress(closure.encode(same), 1)
+            same = closure_answer.Answer(asked.state, self._max_age, same=True)
+            return "gzip", gzip.compress(closure_answer.encode(same), 1)
         return self._packed(held, accepted)
 
     def _packed(self, held: Held, accepted: Set[str]) -> tuple[str, bytes]:
@@ -114,7 +114,7 @@ class ClosureApplication:
         answer = msgspec.structs.replace(
             facts.answer(wanted, chosen), state=_state(facts.etags), max_age=self._max_age
         )
-        body = await asyncio.to_thread(gzip.compress, closure.encode(answer), 6)
+        body = await asyncio.to_thread(gzip.compress, closure_answer.encode(answer), 6)
         return Held(facts.etags, body, lasting=not facts.failed)
 
     async def _run(self, wanted: Request) -> tuple[Recorder, Outcome]:

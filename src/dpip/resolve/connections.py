@@ -13,10 +13,10 @@ import os
 import socket
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from dpip import __version__
+from dpip.resolve.asking import headers_of
 from dpip.resolve.credentials import Credentials
 from dpip.resolve.errors import Unreachable
 from dpip.resolve.transport import (
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from dpip.resolve.transport import Transport
 
 Origin = tuple[str, str, int]
-USER_AGENT = f"dpip/{__version__}"
 IDLE_PER_ORIGIN = 64
 
 
@@ -45,6 +44,10 @@ class Begun(Protocol):
 
     address: tuple[str, int]
     """Host and port."""
+    url: str
+    """What has been asked over it already, if anything."""
+    written: bytes
+    """The bytes of that question."""
 
     def taken(self) -> socket.socket | None:
         """Return the open connection; None if there is none."""
@@ -77,7 +80,7 @@ class Connections:
     def send(self, request: Request) -> Response:
         """Send one request on a kept connection, else on a new one."""
         where = origin(request.url)
-        kept = self._take(where)
+        kept = self._take(where, request.url)
         if kept is not None:
             try:
                 return self._ask(kept, where, request)
@@ -108,8 +111,8 @@ class Connections:
     def _ask(
         self, connection: http.client.HTTPConnection, where: Origin, request: Request
     ) -> Response:
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **request.headers}
         target = _target(request.url, absolute=_is_forward_proxy(connection, where))
+        headers = headers_of(request.headers)
         connection.request(request.method, target, body=request.body, headers=headers)
         answer = connection.getresponse()
         received = {name.lower(): value for name, value in answer.headers.items()}
@@ -117,14 +120,12 @@ class Connections:
             request.url, answer.status, received, _Body(self, where, connection, answer)
         )
 
-    def _take(self, where: Origin) -> http.client.HTTPConnection | None:
+    def _take(self, where: Origin, url: str) -> http.client.HTTPConnection | None:
         with self._lock:
-            idle = self._idle.get(where)
-            if idle:
-                return idle.pop()
-            begun = self._begun if self._begun and self._begun.address == where[1:] else None
-            if begun is None:
-                return None
+            begun = self._begun
+            if begun is None or begun.address != where[1:] or begun.url not in {"", url}:
+                idle = self._idle.get(where)
+                return idle.pop() if idle else None
             self._begun = None
         return self._from_begun(begun, where)
 
@@ -134,7 +135,7 @@ class Connections:
         opened = begun.taken()
         if opened is None or proxy_for(scheme, host, port, self._environ) is not None:
             return None
-        connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
+        connection: http.client.HTTPConnection = _Begun(host, port, self._timeout, begun.written)
         try:
             opened.settimeout(self._timeout)
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -192,6 +193,22 @@ class _Plain(http.client.HTTPConnection):
         super().connect()
         # Requests are single small writes: waiting to merge them only adds latency.
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class _Begun(_Plain):
+    """A connection over which the first question may be under way already."""
+
+    def __init__(self, host: str, port: int, timeout: float, written: bytes) -> None:
+        super().__init__(host, port, timeout=timeout)
+        self._written = written
+
+    def send(self, data: Any) -> None:
+        """Send, but not what was sent before; refuse if that was another question."""
+        written, self._written = self._written, b""
+        if not written:
+            super().send(data)
+        elif data != written:
+            raise http.client.CannotSendRequest("something else was asked here")
 
 
 class _Forwarded(_Plain):

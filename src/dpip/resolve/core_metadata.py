@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from dpip.resolve.errors import BadMetadata
-from dpip.simple.model import normalize
+from dpip.simple.names import normalize
 
 MULTIPLE = frozenset({"requires-dist", "provides-extra", "dynamic"})
 SINGLE = frozenset({"metadata-version", "name", "version", "requires-python"})
@@ -54,6 +54,9 @@ def parse(data: bytes, where: str) -> CoreMetadata:
     for required in ("metadata-version", "name", "version"):
         if not single.get(required):
             raise BadMetadata(f"{where}: no core metadata (it has no {required.title()})")
+    if not single["metadata-version"].startswith(("1.", "2.")):
+        version = single["metadata-version"][:20]
+        raise BadMetadata(f"{where}: metadata of version {version!r} is not understood")
     return CoreMetadata(
         metadata_version=single["metadata-version"],
         name=single["name"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ class Credentials:
         self._users: dict[str, str] = {}
         self._asked: dict[str, str | None] = {}
         self._use_keyring = use_keyring
-        for url in index_urls:
-            self._learn(url)
+        self._indexes = tuple(map(self._learn, index_urls))
 
     def split(self, url: str) -> tuple[str, str | None]:
         """Return the URL without its secrets, and the Authorization value known for it."""
@@ -49,9 +48,18 @@ class Credentials:
         """Return the keyring's Authorization value for the host of `url`, or None."""
         host = urlsplit(url).netloc.lower()
         if host not in self._asked:
-            pair = _from_keyring(url, host, self._users.get(host)) if self._use_keyring else None
+            services = (self._index_of(url), host)
+            user = self._users.get(host)
+            pair = _from_keyring(services, user) if self._use_keyring else None
             self._asked[host] = basic(*pair) if pair else None
         return self._asked[host]
+
+    def _index_of(self, url: str) -> str:
+        """Return the index that a URL belongs to: its longest beginning, else one of its host."""
+        parts = urlsplit(url)
+        near = [each for each in self._indexes if urlsplit(each)[:2] == parts[:2]]
+        within = [each for each in near if url.startswith(each)]
+        return max(within, key=len) if within else next(iter(near), url)
 
     def _learn(self, url: str) -> str:
         if "@" not in url:
@@ -98,40 +106,70 @@ def _netrc_path(environ: Mapping[str, str]) -> Path | None:
     return None
 
 
-def _from_keyring(url: str, host: str, user: str | None) -> tuple[str, str] | None:
+def _from_keyring(services: Iterable[str], user: str | None) -> tuple[str, str] | None:
     """Ask the keyring library if it is there, else the `keyring` command, by URL then host."""
     try:
         import importlib
 
         keyring = importlib.import_module("keyring")
-    except ImportError:
-        return _from_keyring_command(url, host, user)
-    for service in (url, host):
-        try:
-            found = keyring.get_credential(service, user)
-        except Exception:  # noqa: BLE001 - keyring back ends raise anything; no key is no error
-            return None
-        if found is not None:
-            return found.username or user or "", found.password
+    except Exception:  # noqa: BLE001 - back ends are set up on import and raise anything
+        return _from_keyring_command(services, user)
+    try:
+        return next(filter(None, (_of_library(keyring, each, user) for each in services)), None)
+    except Exception:  # noqa: BLE001 - no key is no error
+        return None
+
+
+def _of_library(keyring: Any, service: str, user: str | None) -> tuple[str, str] | None:
+    if hasattr(keyring, "get_credential"):
+        found = keyring.get_credential(service, user)
+        return (found.username or user or "", found.password) if found else None
+    # Libraries before version 15 know passwords of users only.
+    password = keyring.get_password(service, user) if user else None
+    return (str(user), password) if password else None
+
+
+def _from_keyring_command(services: Iterable[str], user: str | None) -> tuple[str, str] | None:
+    import shutil
+
+    program = shutil.which("keyring")
+    if program is None:
+        return None
+    for service in services:
+        if user is None:
+            # Releases of keyring before 25.2 do not know these words, and say so by failing.
+            said = _said([program, "--mode=creds", "--output=json", "get", service])
+            pair = _pair(said) if said else None
+        else:
+            password = _said([program, "get", service, user])
+            pair = (user, password) if password else None
+        if pair is not None:
+            return pair
     return None
 
 
-def _from_keyring_command(url: str, host: str, user: str | None) -> tuple[str, str] | None:
-    import shutil
+def _said(command: list[str]) -> str:
     import subprocess
 
-    program = shutil.which("keyring")
-    if program is None or user is None:
-        return None
-    for service in (url, host):
+    try:
         done = subprocess.run(
-            [program, "get", service, user],
+            command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
-        if done.returncode == 0 and done.stdout.strip():
-            return user, done.stdout.strip("\r\n")
-    return None
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return ""
+    return done.stdout.strip("\r\n") if done.returncode == 0 else ""
+
+
+def _pair(said: str) -> tuple[str, str] | None:
+    import json
+
+    try:
+        found = json.loads(said)
+        return str(found["username"]), str(found["password"])
+    except (ValueError, LookupError, TypeError):
+        return None

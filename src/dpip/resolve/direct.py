@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -29,12 +30,16 @@ from dpip.resolve.find_links import local_path
 from dpip.resolve.transport import without_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dpip.resolve.downloads import Downloads
     from dpip.resolve.facts import FileKind
     from dpip.resolve.metadata import Metadata
     from dpip.resolve.sdist import Sources
 
 VCS = frozenset({"git"})
+OTHER_HASHES = frozenset({"md5", "sha1", "sha224", "sha384", "sha512"})
+"""What a fragment may name besides sha256, and pip checks."""
 ARCHIVES = (".whl", ".tar.gz", ".zip", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -86,8 +91,10 @@ class DirectUrls:
         kind: FileKind = "wheel" if filename.endswith(".whl") else "sdist"
         file = CandidateFile(filename, without_secrets(bare), kind, digest)
         subdirectory = fragment(url).get("subdirectory")
-        if digest is None or kind == "sdist":
+        others = {name: value for name, value in fragment(url).items() if name in OTHER_HASHES}
+        if digest is None or kind == "sdist" or others:
             path, digest = self._downloads.get(bare, filename, digest)
+            _check(path, others, without_secrets(bare))
             file = replace(file, sha256=digest, size=path.stat().st_size)
             if kind == "sdist":
                 return self._from_sdist(url, file, path, subdirectory)
@@ -142,6 +149,15 @@ class DirectUrls:
         with tempfile.TemporaryDirectory(prefix="dpip-git-") as room:
             tree, _ = self._checked_out(url, Path(room) / "tree")
             return self._sources.wheel(tree, target, where)
+
+
+def _check(path: Path, hashes: Mapping[str, str], where: str) -> None:
+    """Raise HashMismatch unless a file has all of these hashes."""
+    for name, expected in hashes.items():
+        with path.open("rb") as file:
+            found = file_digest(file, name).hexdigest()
+        if found != expected.lower():
+            raise HashMismatch(f"{where}: {name} is {found}, not {expected}")
 
 
 def fragment(url: str) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 A file is written to `<target>.part` and renamed when its hash is right, so a file under its
 own name is always whole. A transfer that broke off is continued with a range; if the server
-sends something else than the rest, it starts over. Wrong bytes are deleted, not kept.
+sends something else than the rest, it starts over. Wrong bytes are deleted, not kept. Several
+processes may want one file at the same time: one fetches it, the others wait and find it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from dpip.resolve.find_links import local_path
 from dpip.resolve.transport import CHUNK, Request, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import IO
 
     from dpip.resolve.facts import CandidateFile
     from dpip.resolve.transport import Response, Transport
@@ -116,6 +118,25 @@ def fetch(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
+    with _alone(part):
+        if digest is not None and target.is_file() and hash_of(target) == digest:
+            discard(part)
+            progress(target.stat().st_size)
+            return
+        resumed = part.exists() and part.stat().st_size > 0
+        found = _transferred(transport, url, part, progress)
+        if digest is not None and found != digest and resumed:
+            # What was left here may have been of another file.
+            discard(part)
+            found = _transferred(transport, url, part, progress)
+        if digest is not None and found != digest:
+            discard(part)
+            raise HashMismatch(f"{without_secrets(url)}: sha256 is {found}, not {digest}")
+        part.replace(target)
+
+
+def _transferred(transport: Transport, url: str, part: Path, progress: Callable[[int], Any]) -> str:
+    """Bring `part` to the end of the file, over breaks, and return its SHA-256."""
     for attempt in range(ATTEMPTS):
         try:
             _continue(transport, url, part, progress)
@@ -123,11 +144,42 @@ def fetch(
         except Unreachable as error:
             if error.permanent or attempt == ATTEMPTS - 1:
                 raise
-    found = hash_of(part)
-    if digest is not None and found != digest:
-        part.unlink()
-        raise HashMismatch(f"{without_secrets(url)}: sha256 is {found}, not {digest}", url=url)
-    part.replace(target)
+    return hash_of(part)
+
+
+@contextlib.contextmanager
+def _alone(part: Path) -> Iterator[None]:
+    """Keep other processes and threads from the same part; leave no empty one behind."""
+    held = _locked(part)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if part.stat().st_size == 0:
+                part.unlink()
+        if held is not None:
+            held.close()
+
+
+def _locked(part: Path) -> IO[bytes] | None:
+    """Return the part, open and locked; None where the system has no such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    while True:
+        held = part.open("ab")
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(held.fileno()), part.stat()):
+                return held
+        except FileNotFoundError:
+            pass
+        except OSError:
+            held.close()
+            return None
+        # Whoever held it has finished, and the name is another file's by now, or nobody's.
+        held.close()
 
 
 def _continue(transport: Transport, url: str, part: Path, progress: Callable[[int], Any]) -> None:

@@ -17,23 +17,24 @@ from dpip.errors import DpipError
 from dpip.resolve.chain import explained
 from dpip.resolve.connections import open_transport
 from dpip.resolve.credentials import Credentials
-from dpip.resolve.gather import Gathered
-from dpip.resolve.index import Indexes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from dpip.resolve.children import Children
     from dpip.resolve.connections import Begun
     from dpip.resolve.direct import DirectUrls
     from dpip.resolve.downloads import Downloads
     from dpip.resolve.facts import Facts
     from dpip.resolve.find_links import FindLinks
-    from dpip.resolve.index import Read
+    from dpip.resolve.gather import Gathered
+    from dpip.resolve.index import Indexes, Read
     from dpip.resolve.metadata import Metadata
+    from dpip.resolve.nested import Nested
     from dpip.resolve.request import Request
     from dpip.resolve.resolution import Impossible, Pin, Solution
-    from dpip.resolve.sdist import Sources
+    from dpip.resolve.sdist import Builder, Sources
     from dpip.resolve.store import Store
 
 
@@ -83,17 +84,30 @@ class Engine:
             begun=begun,
             environ={**os.environ, **dict(places.variables)},
         )
-        self.indexes = Indexes(
-            places.indexes,
+        self._progress = progress
+
+    @cached_property
+    def indexes(self) -> Indexes:
+        """Where pages come from."""
+        from dpip.resolve.index import Indexes
+
+        return Indexes(
+            self.places.indexes,
             self.transport,
-            store,
-            now=now,
+            self.store,
+            now=self.now,
             find_links=self._find_links(),
-            offline=places.offline,
-            refresh=places.refresh,
+            offline=self.places.offline,
+            refresh=self.places.refresh,
         )
-        self.facts = Gathered(
-            self.indexes, lambda: self.metadata, lambda: self.directs, progress=progress
+
+    @cached_property
+    def facts(self) -> Gathered:
+        """What is known so far, and who fetches the rest."""
+        from dpip.resolve.gather import Gathered
+
+        return Gathered(
+            self.indexes, lambda: self.metadata, lambda: self.directs, progress=self._progress
         )
 
     @cached_property
@@ -106,21 +120,35 @@ class Engine:
     @cached_property
     def sources(self) -> Sources:
         """What reads and builds source archives."""
-        from dpip.resolve.build import Isolation
-        from dpip.resolve.sdist import Sources
+        return self._nested.sources()
 
-        return Sources(Isolation(self._provide))
+    @cached_property
+    def children(self) -> Children:
+        """What builds have started."""
+        from dpip.resolve.children import Children
+
+        return Children()
+
+    @cached_property
+    def _nested(self) -> Nested:
+        from dpip.resolve.nested import Nested, SharedPages
+
+        return Nested(self, SharedPages(self.indexes))
 
     @cached_property
     def metadata(self) -> Metadata:
         """Where dependency records come from."""
+        return self.metadata_with(lambda: self.sources)
+
+    def metadata_with(self, builder: Callable[[], Builder]) -> Metadata:
+        """Return where dependency records come from, given what builds source archives."""
         from dpip.resolve.metadata import Metadata
 
         return Metadata(
             self.transport,
             self.store,
             self.downloads,
-            lambda: self.sources,
+            builder,
             now=self.now,
             offline=self.places.offline,
         )
@@ -144,12 +172,18 @@ class Engine:
         """The pages that results stand on so far."""
         return self.indexes.reads
 
-    def solve(self, request: Request) -> Solution | Impossible:
-        """Return the answer, or why there is none. Raises DpipError where an index fails."""
+    def solve(
+        self, request: Request, facts: Gathered | None = None, *, hinting: bool = True
+    ) -> Solution | Impossible:
+        """Return the answer, or why there is none. Raises DpipError where an index fails.
+
+        `facts` are the run's own where no others are given.
+        """
+        facts = facts or self.facts
         try:
-            outcome = drive(request, self.facts, self.facts.gather)
+            outcome = drive(request, facts, facts.gather, hinting=hinting)
         except DpipError as error:
-            raise explained(error, request, self.facts.records()) from error.__cause__
+            raise explained(error, request, facts.records()) from error.__cause__
         if not self.places.find_links:
             return outcome
         from dpip.resolve.find_links import hashed
@@ -163,21 +197,14 @@ class Engine:
 
     def close(self) -> None:
         """Stop fetching, close connections, write what was learned."""
-        self.facts.close()
+        if "facts" in self.__dict__:
+            self.facts.close()
+        if "children" in self.__dict__:
+            self.children.stop()
         self.transport.close()
         self.store.close()
 
-    def _provide(self, requires: Sequence[str], depth: int) -> list[Path]:
-        """Return wheels that meet a build's requirements, built if need be."""
-        from dpip.resolve.errors import BuildFailed
-        from dpip.resolve.resolution import Solution
-
-        solution = self.solve(_build_request(requires))
-        if not isinstance(solution, Solution):
-            raise BuildFailed(f"its build requirements cannot be met: {', '.join(requires)}")
-        return [self.wheel(pin, depth) for pin in solution.pins]
-
-    def wheel(self, pin: Pin, depth: int = 0) -> Path:
+    def wheel(self, pin: Pin, nested: Nested | None = None) -> Path:
         """Return a pin's wheel, fetched or built; raises BuildFailed or what fetching raises."""
         file = pin.file
         if pin.url and file.sha256 is None:
@@ -187,38 +214,29 @@ class Engine:
         path, _ = self.downloads.get(file.url, file.filename, file.sha256)
         if file.kind == "wheel":
             return path
-        import tempfile
-        from pathlib import Path
+        built = sorted((path.parent / "built").glob("*.whl"))
+        return built[0] if built else self._build(path, file.filename, nested or self._nested)
 
-        from dpip.resolve.build import Isolation
-        from dpip.resolve.sdist import Sources, unpack
+    def _build(self, path: Path, filename: str, nested: Nested) -> Path:
+        """Build the wheel of a source archive beside it; others see it when it is whole."""
+        from dpip.resolve.sdist import unpack
 
         target = path.parent / "built"
-        built = sorted(target.glob("*.whl"))
-        if built:
-            return built[0]
-        with tempfile.TemporaryDirectory(prefix="dpip-sdist-") as room:
-            tree = unpack(path, Path(room), file.filename)
-            sources = Sources(Isolation(self._provide, depth=depth))
-            return sources.wheel(tree, target, file.filename)
+        target.mkdir(parents=True, exist_ok=True)
+        with self.children.room("dpip-sdist-", target) as room:
+            tree = unpack(path, room / "tree", filename)
+            wheel = nested.sources().wheel(tree, room / "out", filename)
+            return wheel.replace(target / wheel.name)
 
 
-def drive(request: Request, facts: Facts, gather: Callable[[Any], None]) -> Solution | Impossible:
+def drive(
+    request: Request, facts: Facts, gather: Callable[[Any], None], *, hinting: bool = True
+) -> Solution | Impossible:
     """Run a session to its end, meeting its wants in rounds."""
     from dpip.resolve.resolution import NeedMore
     from dpip.resolve.session import Session
 
-    session = Session(request, facts)
+    session = Session(request, facts, hinting=hinting)
     while isinstance(outcome := session.run(), NeedMore):
         gather(outcome.wants)
     return outcome
-
-
-def _build_request(requires: Sequence[str]) -> Request:
-    from dpip.resolve import records
-    from dpip.resolve.environment import here
-    from dpip.resolve.request import Given, Request
-
-    where = "[build-system] requires"
-    given = tuple(Given(records.requirement(line, where), where) for line in requires)
-    return Request(given, here())

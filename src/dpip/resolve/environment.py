@@ -1,22 +1,22 @@
 """Where the answer is to run: Python version, marker variables, wheel tags.
 
-A `Target` is a value: it can describe this interpreter or another one on another system.
+A `Target` is a value: it can describe this interpreter or another one on another system. It is
+part of the first question to a node, so what only answers are weighed with is loaded later.
 Wheel tags are kept as two short tables (Python with ABI, platform) instead of their product
 of a thousand and more combinations (PEP 425, 600, 656).
 """
 
 from __future__ import annotations
 
+import os
 import re
-from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, TypeVar
+import sys
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
-from packaging.specifiers import InvalidSpecifier, Specifier
 
 from dpip.errors import UsageError
-from dpip.resolve import markers, names
-from dpip.resolve.versions import clauses
+from dpip.resolve import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -131,7 +131,11 @@ class Target(msgspec.Struct, frozen=True):
         An upper bound says what was tested, not what works, and obeying it makes a solver
         walk back to the last release that did not have one.
         """
-        return not requires_python or _admits(self.python, requires_python)
+        if not requires_python:
+            return True
+        from dpip.resolve import requires_python as bounds
+
+        return bounds.admits(self.python, requires_python)
 
     def rank(self, filename: str) -> int | None:
         """Return how well a wheel fits, lowest is best; None: not at all."""
@@ -151,44 +155,54 @@ class Target(msgspec.Struct, frozen=True):
 
     def active(self, marker: str, extra: str = "") -> bool:
         """Say whether a marker holds here, with one extra asked for or none."""
-        return not marker or markers.holds(markers.parse(marker), self.variables, extra)
+        if not marker:
+            return True
+        from dpip.resolve import markers
 
-
-@lru_cache(maxsize=4096)
-def _admits(python: str, requires_python: str) -> bool:
-    version = names.version(python)
-    return all(c.contains(version, prereleases=True) for c in lower_bounds(requires_python))
-
-
-@lru_cache(maxsize=4096)
-def lower_bounds(requires_python: str) -> tuple[Specifier, ...]:
-    """Return a Requires-Python without what limits it from above; nothing if it is no PEP 440."""
-    try:
-        return tuple(_without_upper(requires_python))
-    except InvalidSpecifier:
-        return ()
-
-
-def _without_upper(specifier: str) -> Iterable[Specifier]:
-    for clause in clauses(specifier):
-        if clause.operator in {"~=", "==", "==="}:
-            yield Specifier(">=" + clause.version.removesuffix(".*"))
-        elif clause.operator not in {"<", "<="}:
-            yield clause
+        return markers.holds(markers.parse(marker), self.variables, extra)
 
 
 def here() -> Target:
     """Return this interpreter on this machine."""
-    from packaging.markers import default_environment
     from packaging.tags import interpreter_name, platform_tags, sys_tags
 
-    variables = {key: str(value) for key, value in default_environment().items()}
+    variables = _variables()
     platforms = list(platform_tags())
     if interpreter_name() == "cp":
         pairs = cpython_pairs(variables["python_version"])
     else:
         pairs = list(dict.fromkeys((tag.interpreter, tag.abi) for tag in sys_tags()))
     return Target(variables, _tags(pairs, platforms))
+
+
+def _variables() -> dict[str, str]:
+    """Return the marker variables of this interpreter (PEP 508).
+
+    `packaging.markers` has them too, at the price of loading its parser first.
+    """
+    import platform
+
+    own = sys.implementation
+    return {
+        "implementation_name": own.name,
+        "implementation_version": _release(own.version),
+        "os_name": os.name,
+        "platform_machine": platform.machine(),
+        "platform_python_implementation": platform.python_implementation(),
+        "platform_release": platform.release(),
+        "platform_system": platform.system(),
+        "platform_version": platform.version(),
+        "python_full_version": platform.python_version(),
+        "python_version": ".".join(platform.python_version_tuple()[:2]),
+        "sys_platform": sys.platform,
+    }
+
+
+def _release(info: Any) -> str:
+    release = f"{info.major}.{info.minor}.{info.micro}"
+    return (
+        release if info.releaselevel == "final" else f"{release}{info.releaselevel[0]}{info.serial}"
+    )
 
 
 def target(python: str | None, platform: str | None, tags: Sequence[str] = ()) -> Target:

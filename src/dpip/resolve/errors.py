@@ -72,6 +72,19 @@ class NotOffline(DpipError):
     default_hint = "run once without --offline"
 
 
+class CannotWrite(DpipError):
+    """This machine does not take a file: the disk is full, or the place is not writable."""
+
+    slug = "cannot-write"
+    default_hint = "make room, or name another place with --cache-dir, --download or TMPDIR"
+
+    @classmethod
+    def because(cls, error: OSError, place: object = None) -> CannotWrite:
+        """Return what an error of the system says in our words."""
+        where = place or error.filename2 or error.filename or "a file"
+        return cls(f"cannot write {where}: {error.strerror or error}")
+
+
 class BadLock(DpipError):
     """A lock file cannot be read, or asks for what cannot be given."""
 

@@ -21,6 +21,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dpip.resolve.onward import Onward
+
 FileKind = Literal["wheel", "sdist"]
 
 
@@ -136,6 +138,8 @@ class Wants(msgspec.Struct, frozen=True):
     metadata: tuple[CandidateFile, ...] = ()
     direct: tuple[str, ...] = ()
     ahead: tuple[CandidateFile, ...] = ()
+    onward: Onward | None = None
+    """Says what to ask as soon as one of these answers is there; may be ignored."""
 
     def __bool__(self) -> bool:
         return bool(self.projects or self.metadata or self.direct)

@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit
 from msgspec.structs import replace
 
 from dpip.errors import UsageError
-from dpip.resolve import pages
+from dpip.resolve import html_pages, pages
+from dpip.resolve.file_rows import FileRow
 from dpip.resolve.names import sdist_version, wheel_name
 from dpip.resolve.transport import get, without_secrets
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dpip.resolve.facts import CandidateFile
-    from dpip.resolve.pages import FileRow, PageRecord
+    from dpip.resolve.pages import PageRecord
     from dpip.resolve.resolution import Solution
     from dpip.resolve.transport import Transport
 
@@ -61,17 +62,17 @@ class FindLinks:
         path = local_path(place)
         if path.is_dir():
             files = sorted(entry for entry in path.iterdir() if entry.is_file())
-            return [pages.FileRow(file.name, file.as_uri()) for file in files]
+            return [FileRow(file.name, file.as_uri()) for file in files]
         if path.suffix in {".html", ".htm"} and path.is_file():
             return _from_html(path.read_bytes(), path.as_uri())
         if path.is_file():
-            return [pages.FileRow(path.name, path.as_uri())]
+            return [FileRow(path.name, path.as_uri())]
         raise UsageError(f"--find-links {place}: no such file or directory")
 
     def _read_page(self, url: str) -> list[FileRow]:
         name = unquote(urlsplit(url).path.rpartition("/")[2])
         if name.endswith((".whl", ".tar.gz", ".zip")):
-            return [pages.FileRow(name, url)]
+            return [FileRow(name, url)]
         accepted = {"Accept": "text/html", "Accept-Encoding": "gzip"}
         return _from_html(get(self._transport, url, accepted, pages.MAX_PAGE), without_secrets(url))
 
@@ -111,7 +112,7 @@ def local_path(place: str) -> Path:
 def _from_html(body: bytes, url: str) -> list[FileRow]:
     return [
         pages.absolute(row, url)
-        for row in pages.html_rows(body.decode("utf-8", "replace"))
+        for row in html_pages.rows(body.decode("utf-8", "replace"))
         if row.filename
     ]
 

@@ -9,11 +9,13 @@ or late changes how long a run takes, never what comes out.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from dpip.errors import DpipError
 from dpip.resolve.chain import PROJECT
+from dpip.resolve.errors import CannotWrite
 from dpip.resolve.names import normalize, version, wheel_name
 from dpip.resolve.workers import Workers
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from dpip.resolve.facts import CandidateFile, Dependencies, Direct, Project, Unavailable, Wants
+    from dpip.resolve.onward import Onward
 
 
 Result = TypeVar("Result")
@@ -83,6 +86,7 @@ class Gathered:
         self._facts: dict[Hashable, Any] = {}
         self._failed: dict[Hashable, DpipError] = {}
         self._under_way: set[Hashable] = set()
+        self._not_at_hand: set[Hashable] = set()
         self._arrived = threading.Condition()
 
     def close(self) -> None:
@@ -130,8 +134,8 @@ class Gathered:
         their order, that no source can answer.
         """
         needed = [self._ask_direct(url) for url in wants.direct]
-        needed += [self._ask_page(name) for name in wants.projects]
-        needed += [self._ask_file(file) for file in wants.metadata]
+        needed += [self._ask_page(name, wants.onward) for name in wants.projects]
+        needed += [self._ask_file(file, wants.onward) for file in wants.metadata]
         for file in wants.ahead:
             self._ask_file(file)
         self._wait_for_some(needed)
@@ -142,45 +146,73 @@ class Gathered:
         self._wait(keys)
         return [self._facts.pop(key) for key in keys]
 
-    def _ask_page(self, name: str) -> Hashable:
-        return self._ask(("page", name), lambda: self._pages.project(name), name)
+    def _ask_page(self, name: str, onward: Onward | None = None) -> Hashable:
+        def then(_page: Any) -> None:
+            file = onward.file(name) if onward else None
+            if file is not None:
+                self._ask_file(file, onward)
 
-    def _ask_file(self, file: CandidateFile) -> Hashable:
-        return self._ask(
-            ("file", file.url), partial(self._metadata().read, file), _project_of(file.filename)
-        )
+        return self._ask(("page", name), lambda: self._pages.project(name), name, then)
+
+    def _ask_file(self, file: CandidateFile, onward: Onward | None = None) -> Hashable:
+        def then(record: Any) -> None:
+            for name in onward.names(record) if onward else ():
+                self._ask_page(name, onward)
+
+        read = partial(self._metadata().read, file)
+        return self._ask(("file", file.url), read, _project_of(file.filename), then)
 
     def _ask_direct(self, url: str) -> Hashable:
         return self._ask(("direct", url), partial(self._directs().read, url))
 
     def _known(self, key: Hashable, at_hand: Callable[[], Any]) -> Any:
         found = self._facts.get(key)
-        if found is None and key not in self._under_way:
+        if found is None and key not in self._not_at_hand:
+            # Once is enough: what comes in later is put among the facts.
+            self._not_at_hand.add(key)
             found = at_hand()
             if found is not None:
                 with self._arrived:
                     found = self._facts.setdefault(key, found)
         return found
 
-    def _ask(self, key: Hashable, read: Callable[[], Any], project: str = "") -> Hashable:
+    def _ask(
+        self,
+        key: Hashable,
+        read: Callable[[], Any],
+        project: str = "",
+        then: Callable[[Any], None] = lambda _found: None,
+    ) -> Hashable:
+        """Have something read; `then` is told what it was, by the thread that read it."""
         with self._arrived:
             if key in self._facts or key in self._under_way:
                 return key
             self._under_way.add(key)
-        self._workers.submit(lambda: self._answer(key, read, project))
+        self._workers.submit(lambda: self._answer(key, read, project, then))
         return key
 
-    def _answer(self, key: Hashable, read: Callable[[], Any], project: str) -> None:
+    def _answer(
+        self,
+        key: Hashable,
+        read: Callable[[], Any],
+        project: str,
+        then: Callable[[Any], None],
+    ) -> None:
         try:
             found = read()
         except DpipError as error:
             if project:
                 error.context[PROJECT] = project
             self._put(key, None, error)
+        except OSError as error:
+            self._put(key, None, CannotWrite.because(error))
         except BaseException as error:  # noqa: BLE001 - a thread must hand on whatever it met
             self._put(key, None, _Crashed(error))
         else:
             self._put(key, found, None)
+            # What is wrong with an answer is told where the solver comes to it.
+            with suppress(DpipError):
+                then(found)
 
     def _put(self, key: Hashable, found: Any, error: DpipError | None) -> None:
         with self._arrived:

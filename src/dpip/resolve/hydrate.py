@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dpip.resolve import metadata
-from dpip.resolve.errors import MetadataDiffers
+from dpip.resolve.errors import CannotWrite, MetadataDiffers
 from dpip.resolve.gather import in_parallel
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ def hydrate(
     again. `progress` is told bytes in total and bytes here. Raises HashMismatch,
     MetadataDiffers, or what the transfer raises; files that are right stay.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite.because(error, directory) from None
     chosen = [pin for pin in pins if pin.file.sha256 is not None]
     meter = _Meter(sum(pin.file.size or 0 for pin in chosen), progress)
     return in_parallel(
@@ -59,7 +62,10 @@ def compare(pin: Pin, wheel: Path) -> None:
 
 def _place(pin: Pin, directory: Path, downloads: Downloads, meter: _Meter) -> Path:
     target = directory / pin.file.filename
-    downloads.place(pin.file, target, meter.add)
+    try:
+        downloads.place(pin.file, target, meter.add)
+    except OSError as error:
+        raise CannotWrite.because(error, target) from None
     try:
         compare(pin, target)
     except MetadataDiffers:

@@ -9,6 +9,7 @@ added to whatever the index lists.
 
 from __future__ import annotations
 
+import re
 import threading
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -17,8 +18,10 @@ from urllib.parse import quote
 import msgspec
 
 from dpip.resolve import pages
+from dpip.resolve.asking import PAGE_HEADERS
 from dpip.resolve.errors import HttpFailure
 from dpip.resolve.facts import Project, Unavailable
+from dpip.resolve.file_rows import url_on
 from dpip.resolve.store import StoredPage
 from dpip.resolve.transport import Request, without_secrets
 
@@ -114,11 +117,14 @@ class Indexes:
 
     def _fact(self, name: str, record: bytes) -> Project | Unavailable:
         page = pages.decode(record) if record != NOT_FOUND else None
+        if page is not None and _LOCAL.search(record):
+            page = _without_local(page)
         if self._find_links is not None:
             page = self._find_links.added_to(page, name)
         if page is None:
-            detail = f"no index has a project {name}"
-            return Unavailable("offline" if self._offline else "not-found", detail)
+            if self._offline:
+                return Unavailable("offline", "it is not stored, and --offline forbids to ask")
+            return Unavailable("not-found", f"no index has a project {name}")
         return pages.project(page)
 
     def _current(self, index: str, name: str) -> StoredPage | Unavailable:
@@ -167,8 +173,21 @@ class Indexes:
             self._reads[bare, name] = Read(bare, name, held.digest, held.fresh_until)
 
 
+_LOCAL = re.compile(rb"file:", re.IGNORECASE)
+
+
+def _without_local(page: pages.PageRecord) -> pages.PageRecord:
+    """Leave out files of this machine: an index has no say about those."""
+    kept = [row for row in pages.rows(page) if not _is_local(url_on(page.base, row.url))]
+    return pages.group(kept, page.name, page.base, page.index)
+
+
+def _is_local(url: str) -> bool:
+    return url.lstrip().lower().startswith("file:")
+
+
 def _request_headers(held: StoredPage | None) -> dict[str, str]:
-    headers = {"Accept": pages.ACCEPT, "Accept-Encoding": "gzip"}
+    headers = dict(PAGE_HEADERS)
     if held is not None and held.etag:
         headers["If-None-Match"] = held.etag
     elif held is not None and held.modified:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dpip.resolve.facts import Dependencies, Wants
+from dpip.resolve.onward import Onward
 from dpip.resolve.provider import keys_of
 from dpip.resolve.reasons import Unusable
 
@@ -38,6 +39,8 @@ class _Foresight:
         self.provider, self.solver = provider, solver
         self.catalog = provider.catalog
         self.projects = dict.fromkeys(lacking.projects)
+        self.new: list[Requirement] = []
+        """What brought projects into sight whose pages are not known."""
         self.metadata = {file.filename: file for file in lacking.metadata}
         self.ahead: dict[str, CandidateFile] = {}
         self.bounds: dict[Key, Versions] = {}
@@ -53,7 +56,9 @@ class _Foresight:
             found = [each for key, allowed in level.items() for each in self._follow(key, allowed)]
             level = self._admit(found)
         ahead = [file for name, file in self.ahead.items() if name not in self.metadata]
-        return Wants(tuple(self.projects), tuple(self.metadata.values()), ahead=tuple(ahead))
+        onward = Onward(self.catalog, reversed(self.new))
+        metadata = tuple(self.metadata.values())
+        return Wants(tuple(self.projects), metadata, ahead=tuple(ahead), onward=onward)
 
     def _admit(self, requirements: Iterable[Requirement]) -> dict[Key, Versions]:
         """Return the packages that come into sight, with what all of them together admit."""
@@ -62,6 +67,7 @@ class _Foresight:
             candidates = self.catalog.candidates(requirement.name)
             if candidates is None:
                 self.projects[requirement.name] = None
+                self.new.append(requirement)
                 continue
             admitted = candidates.admitted(requirement)
             for key in keys_of(requirement):
@@ -89,11 +95,13 @@ class _Foresight:
             files = candidates.files(number)
             if isinstance(files, Unusable):
                 continue
-            known = [self.catalog.dependencies(key.name, file) for file in files]
-            if known[0] is None:
+            known = (self.catalog.dependencies(key.name, file) for file in files)
+            first = next(known)
+            if first is None:
                 self._ask(candidates, allowed, number, passed)
                 return []
-            record = next((each for each in known if isinstance(each, Dependencies)), None)
+            found = (each for each in (first, *known) if isinstance(each, Dependencies))
+            record = next(found, None)
             if record is None:
                 continue
             requirements = self.catalog.active(record.requires, key.extra)

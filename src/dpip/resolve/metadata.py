@@ -17,6 +17,7 @@ import threading
 import time
 import zipfile
 import zlib
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -142,6 +143,8 @@ class Metadata:
         known = self.at_hand(file)
         if known is not None:
             return known
+        if not is_readable(file.url):
+            return Unavailable("broken", f"{file.filename}: what is given for its URL is none")
         try:
             found = self._sdist(file) if file.kind == "sdist" else self._wheel(file)
         except NotOffline as error:
@@ -198,10 +201,14 @@ class Metadata:
 
     def _by_ranges(self, file: CandidateFile) -> bytes:
         """Read METADATA where the wheel lies; a wheel that came whole is kept."""
-        with tempfile.TemporaryDirectory(prefix="dpip-wheel-") as room:
-            arrived = Path(room) / "wheel"
+        with ExitStack() as room:
+            arrived: Path | None = None
 
             def spool() -> IO[bytes]:
+                # Rarely needed; and a directory that is made is one that a kill leaves behind.
+                nonlocal arrived
+                made = tempfile.TemporaryDirectory(prefix="dpip-wheel-")
+                arrived = Path(room.enter_context(made)) / "wheel"
                 return arrived.open("w+b")
 
             remote = RemoteFile(
@@ -218,7 +225,7 @@ class Metadata:
                 raise BadMetadata(f"{file.filename}: {error}") from None
             finally:
                 remote.close()
-            if arrived.exists():
+            if arrived is not None:
                 self._take(arrived, file)
         return text
 
@@ -273,6 +280,17 @@ def metadata_member(archive: zipfile.ZipFile, filename: str) -> zipfile.ZipInfo:
     if found[0].file_size > core_metadata.MAX_SIZE:
         raise BadMetadata(f"{filename}: METADATA of {found[0].file_size:,} bytes is not read")
     return found[0]
+
+
+def is_readable(url: str) -> bool:
+    """Say whether a URL is one that files are read from."""
+    if url.startswith("file:"):
+        return True
+    try:
+        scheme, host, _ = origin(url)
+    except ValueError:
+        return False
+    return scheme in {"http", "https"} and bool(host)
 
 
 def _host(url: str) -> str:

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from packaging.version import InvalidVersion, Version
 
-from dpip.simple import model
+from dpip.simple import names
 
 _SDIST_SUFFIXES = (".tar.gz", ".zip", ".tgz", ".tar.bz2", ".tar.xz")
 
 
-normalize = lru_cache(maxsize=16384)(model.normalize)
+normalize = lru_cache(maxsize=16384)(names.normalize)
 """Return the normalized form of a project's or an extra's name (PEP 503, PEP 685)."""
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from dpip.resolve import closure, core_metadata, pages, records
+from dpip.resolve import closure_answer, core_metadata, pages, records
 from dpip.resolve.by_version import FilesByVersion
 from dpip.resolve.errors import BadAnswer, BadMetadata, BuildFailed
 from dpip.resolve.facts import CandidateFile, Dependencies, Project, Unavailable
+from dpip.resolve.file_rows import FileRow
 from dpip.resolve.recent import Recent
 from dpip.resolve.records import to_record
 from dpip.resolve.sdist import static_metadata
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     from dpip.simple.repository import FileSource, PageSource
 
 IN_FLIGHT = 50
-PAGES_KEPT = 4096
+PAGES_KEPT = 64 * 2**20
+"""Bytes of pages that are kept parsed; the largest recorded question looks at 50 MB."""
+PAGE_ITSELF = 1000
+"""Bytes that a page takes beside its files, about."""
 RECORDS_KEPT = 50_000
 BASE = "http://node.invalid/simple/"
 UNBUILT = "source archives are the client's to build"
@@ -80,14 +84,15 @@ class NodeFacts:
                 stored = await self._page_source.page(name)
             except ProjectNotFound:
                 missing = Unavailable("not-found", f"no index has a project {name}")
-                self.projects.put(name, ("", missing))
+                self.projects.put(name, ("", missing), PAGE_ITSELF)
                 return ""
         if held is None or held[0] != stored.etag:
             url = f"{BASE}{name}/"
             page = await asyncio.to_thread(
                 pages.parse, stored.json, "application/json", name, url, BASE
             )
-            self.projects.put(name, (stored.etag, pages.project(page)))
+            weight = sum(map(len, page.files)) + PAGE_ITSELF
+            self.projects.put(name, (stored.etag, pages.project(page)), weight)
         return stored.etag
 
     async def _record(self, file: CandidateFile) -> Unavailable | None:
@@ -171,7 +176,7 @@ class Recorder:
         """Refuse: a node reads no URLs for others."""
         return Unavailable("refused", f"a node does not read {url}")
 
-    def answer(self, wanted: Request, chosen: Iterable[Pin]) -> closure.Answer:
+    def answer(self, wanted: Request, chosen: Iterable[Pin]) -> closure_answer.Answer:
         """Return everything that was looked at, and in full what was chosen."""
         full = {(pin.name, pin.version) for pin in chosen}
         found = [p for p in self._projects.values() if isinstance(p, Project)]
@@ -180,7 +185,7 @@ class Recorder:
             for name, each in self._records.items()
             if isinstance(each, Unavailable)
         }
-        return closure.Answer(
+        return closure_answer.Answer(
             state="",
             projects=[self._wire(project, wanted, full) for project in found],
             missing=[n for n, p in self._projects.items() if isinstance(p, Unavailable)],
@@ -194,16 +199,16 @@ class Recorder:
 
     def _wire(
         self, project: Project, wanted: Request, full: Set[tuple[str, str]]
-    ) -> closure.WireProject:
+    ) -> closure_answer.WireProject:
         files = {}
         for number in sorted(self._looked[project.name].numbers):
             useful = _useful(project.files[number], wanted)
             passed_over = (project.name, project.versions[number]) not in full
             lean = self._lean(useful) if passed_over and _is_plain(wanted) else None
             files[number] = lean or [_row(file) for file in useful]
-        return closure.WireProject(project.name, list(project.versions), files)
+        return closure_answer.WireProject(project.name, list(project.versions), files)
 
-    def _lean(self, files: Sequence[CandidateFile]) -> list[pages.FileRow] | None:
+    def _lean(self, files: Sequence[CandidateFile]) -> list[FileRow] | None:
         """Return rows with what a solver reads of a version; None where it may read more.
 
         Hashes do not compress: with those of all the versions that a long search passed over,
@@ -213,7 +218,7 @@ class Recorder:
         if any(isinstance(each, Unavailable) for each in read.values()):
             return None
         return [
-            pages.FileRow(each.filename, "", None, None, each.requires_python, each.yanked)
+            FileRow(each.filename, "", None, None, each.requires_python, each.yanked)
             for each, record in read.items()
             if record is not None
         ]
@@ -251,9 +256,9 @@ def _is_plain(wanted: Request) -> bool:
     return wanted.exclude_newer is None and not wanted.universal and not with_hashes
 
 
-def _row(file: CandidateFile) -> pages.FileRow:
+def _row(file: CandidateFile) -> FileRow:
     served = f"http://node.invalid/files/{file.sha256}/{file.filename}"
-    return pages.FileRow(
+    return FileRow(
         file.filename,
         "" if file.url == served else file.url.removeprefix("http://node.invalid"),
         file.sha256,

@@ -2,23 +2,21 @@
 
 A page lists every file that was ever uploaded, so it is by far the most of what a resolve
 reads. JSON pages (PEP 691) are decoded straight into structs of the needed fields; HTML pages
-(PEP 503) are scanned for anchors with one expression. Either way the files end up grouped
-by version, the versions sorted once, and the files of a version stay encoded until somebody
-looks at that version.
+(PEP 503) are read by `html_pages.py`. Either way the files end up grouped by version, the
+versions sorted once, and the files of a version stay encoded until somebody looks at it.
 """
 
 from __future__ import annotations
 
-import html
-import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin
 
 import msgspec
 
 from dpip.resolve.by_version import FilesByVersion
 from dpip.resolve.errors import BadAnswer
 from dpip.resolve.facts import CandidateFile, Project
+from dpip.resolve.file_rows import FileRow, sha256_of, url_on
 from dpip.resolve.names import file_version, normalize
 
 if TYPE_CHECKING:
@@ -26,25 +24,8 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-ACCEPT = (
-    "application/vnd.pypi.simple.v1+json, "
-    "application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
-)
-MAX_PAGE = 512 * 2**20
+MAX_PAGE = 256 * 2**20
 """Bytes of a decoded page that are still read; the largest real ones stay below 100 MB."""
-
-
-class FileRow(msgspec.Struct, frozen=True, array_like=True, gc=False, omit_defaults=True):
-    """A file as it is stored: `upload_time` stays text until a cut-off asks for it."""
-
-    filename: str
-    url: str
-    sha256: str | None = None
-    size: int | None = None
-    requires_python: str = ""
-    yanked: str | None = None
-    upload_time: str | None = None
-    metadata_sha256: str | None = None
 
 
 class PageRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -94,8 +75,10 @@ def parse(body: bytes, content_type: str, name: str, url: str, index: str) -> Pa
         return group(_json_rows(body, url), name, url, index)
     if not body.lstrip()[:1] == b"<" and b"<a" not in body:
         raise BadAnswer(f"{url}: the project page is neither JSON nor HTML")
+    from dpip.resolve import html_pages
+
     text = body.decode("utf-8", "replace")
-    return group(html_rows(text), name, _html_base(text, url), index)
+    return group(html_pages.rows(text), name, html_pages.base(text, url), index)
 
 
 def encode(page: PageRecord) -> bytes:
@@ -132,7 +115,7 @@ def candidate(row: FileRow, page: PageRecord) -> CandidateFile:
     """Return a stored row as the solver reads it."""
     return CandidateFile(
         filename=row.filename,
-        url=row.url if "://" in row.url else urljoin(page.base, row.url),
+        url=url_on(page.base, row.url),
         kind="wheel" if row.filename.endswith(".whl") else "sdist",
         sha256=row.sha256,
         size=row.size,
@@ -152,14 +135,12 @@ def rows(page: PageRecord) -> Iterator[FileRow]:
 
 def absolute(row: FileRow, base: str) -> FileRow:
     """Return the row with an absolute URL."""
-    return msgspec.structs.replace(row, url=urljoin(base, row.url))
+    return msgspec.structs.replace(row, url=url_on(base, row.url))
 
 
 def _seconds(text: str | None) -> float | None:
     if not text:
         return None
-    from datetime import UTC, datetime
-
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -169,8 +150,6 @@ def _seconds(text: str | None) -> float | None:
 
 def moment(seconds: float) -> str:
     """Return an upload time as a page writes it."""
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
@@ -215,7 +194,7 @@ def _json_rows(body: bytes, url: str) -> Iterator[FileRow]:
         yield FileRow(
             file.filename,
             file.url,
-            _hex(file.hashes.sha256),
+            sha256_of(file.hashes.sha256),
             file.size,
             file.requires_python or "",
             (yanked if isinstance(yanked, str) else "") if yanked else None,
@@ -232,66 +211,5 @@ def _json_metadata(file: _JsonFile) -> str | None:
     if told is None:
         told = file.dist_info_metadata
     if isinstance(told, _Hashes):
-        return _hex(told.sha256) or ""
+        return sha256_of(told.sha256) or ""
     return "" if told else None
-
-
-def _hex(digest: str | None) -> str | None:
-    """Return a SHA-256 in lower case, or None for what is none."""
-    if digest is None or len(digest) != 64:
-        return None
-    return digest if digest.islower() or digest.isdigit() else digest.lower()
-
-
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_TAG_TAIL = r"""((?:[^"'>]|"[^"]*"|'[^']*')*)>"""
-_ANCHOR = re.compile(rf"<a\b{_TAG_TAIL}(.*?)</a\s*>", re.IGNORECASE | re.DOTALL)
-_BASE = re.compile(rf"<base\b{_TAG_TAIL}", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
-_MARKUP = re.compile(r"<[^>]*>")
-
-
-def _attributes(text: str) -> dict[str, str]:
-    return {
-        m[1].lower(): html.unescape(m[2] or m[3] or m[4] or "") for m in _ATTRIBUTE.finditer(text)
-    }
-
-
-def _html_base(text: str, url: str) -> str:
-    found = _BASE.search(text)
-    href = _attributes(found[1]).get("href") if found else None
-    return urljoin(url, href) if href else url
-
-
-def html_rows(text: str) -> Iterator[FileRow]:
-    """Yield a row for each anchor of an HTML page."""
-    for found in _ANCHOR.finditer(_COMMENT.sub("", text)):
-        attributes = _attributes(found[1])
-        href, _, fragment = attributes.get("href", "").partition("#")
-        if not href:
-            continue
-        filename = unquote(href.partition("?")[0].rstrip("/").rpartition("/")[2])
-        if not filename.endswith((".whl", ".gz", ".zip", ".bz2", ".xz", ".tgz")):
-            filename = html.unescape(_MARKUP.sub("", found[2])).strip()
-        yield FileRow(
-            filename,
-            href,
-            _html_sha256(fragment),
-            None,
-            attributes.get("data-requires-python", ""),
-            attributes.get("data-yanked"),
-            None,
-            _html_metadata(attributes),
-        )
-
-
-def _html_sha256(fragment: str) -> str | None:
-    algorithm, _, digest = fragment.partition("=")
-    return _hex(digest.partition("&")[0]) if algorithm == "sha256" else None
-
-
-def _html_metadata(attributes: dict[str, str]) -> str | None:
-    told = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata"))
-    if told is None or told.lower() == "false":
-        return None
-    return _html_sha256(told) or ""

@@ -77,8 +77,9 @@ class Catalog:
             if page is None:
                 return None
             given = self._pins(name)
-            found = Candidates(self.request, self.environment, page, given)
-            self._candidates[name] = found
+            fresh = Candidates(self.request, self.environment, page, given)
+            # Threads that look ahead make them too: the first one made is everybody's.
+            found = self._candidates.setdefault(name, fresh)
         return found
 
     def _page(self, name: str) -> Project | NotFound | None:
@@ -249,11 +250,18 @@ class IndexProvider:
         if found is None:
             found = self._read(package, version)
             extra = self.keys[package].extra
-            parts = self.catalog.environment.forks((each.requirement, extra) for each in found)
+            parts = self.catalog.environment.forks(self._bounds(found, extra))
             if parts:
                 raise Forked(parts)
             self._requirements[package, version] = found
         return found
+
+    def _bounds(self, found: list[Requires], extra: str) -> Iterator[tuple[Requirement, str]]:
+        """Yield requirements, each with the extra that it was asked under, and constraints."""
+        yield from ((each.requirement, extra) for each in found)
+        for name in dict.fromkeys(each.requirement.name for each in found):
+            for given in self.catalog.constraints.get(name, ()):
+                yield given.requirement, ""
 
     def links(self, package: Package, version: Versions) -> Iterator[tuple[Package, Marker]]:
         """Yield the packages that a version of an answer requires, and under which marker."""

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from dpip.resolve.facts import Requirement, Unavailable
     from dpip.resolve.request import Given
 
-Obstacle = Literal["yanked", "python", "platform", "date", "format", "hash", "metadata", "url"]
+Obstacle = Literal[
+    "yanked", "python", "platform", "date", "format", "early", "hash", "metadata", "url"
+]
 
 
 class Requires(msgspec.Struct, frozen=True):

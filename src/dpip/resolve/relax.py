@@ -8,9 +8,9 @@ from msgspec.structs import replace
 from packaging.version import Version
 
 from dpip.resolve import environment
-from dpip.resolve.environment import lower_bounds
 from dpip.resolve.facts import Requirement, Wants
-from dpip.resolve.request import Formats, Given
+from dpip.resolve.request import Formats, Given, Releases
+from dpip.resolve.requires_python import lower_bounds
 from dpip.resolve.resolution import NeedMore, Solution
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _changes(request: Request, bounds: tuple[Bound, ...]) -> Iterator[Change]:
             yield from _without_overrides(request, bound)
         elif bound.kind == "python":
             yield from _newer_python(request, bound)
-        elif bound.kind in {"format", "date", "yanked", "hash"}:
+        elif bound.kind in {"format", "early", "date", "yanked", "hash"}:
             yield _without_obstacle(request, bound)
 
 
@@ -142,9 +142,13 @@ def _without_obstacle(request: Request, bound: Bound) -> Change:
         case "format":
             text = f"let every kind of file of {name} be used (--only-binary, --no-binary)"
             return Change(replace(request, formats=Formats()), name, text)
+        case "early":
+            text = f"let pre-releases of {name} be used (--only-final)"
+            return Change(replace(request, releases=Releases()), name, text)
         case "hash":
             freed = tuple(_unhashed(given, name) for given in request.requirements)
-            return Change(replace(request, requirements=freed), name, f"check the hashes of {name}")
+            changed = replace(request, requirements=freed, require_hashes=False)
+            return Change(changed, name, f"check the hashes of {name}")
         case _:
             line = f"{name}=={bound.versions[0]}"
             pin = Given(Requirement(name, f"=={bound.versions[0]}"))

@@ -43,6 +43,22 @@ class Formats(msgspec.Struct, frozen=True):
         return name not in self.no_sdists and (ALL not in self.no_sdists or name in self.no_wheels)
 
 
+class Releases(msgspec.Struct, frozen=True):
+    """Which releases may be used: `--all-releases` (or `--pre`) and `--only-final` of pip."""
+
+    every: frozenset[str] = frozenset()
+    """Normalized names, or ":all:": pre-releases are taken like any other version."""
+    final: frozenset[str] = frozenset()
+    """Normalized names, or ":all:": pre-releases are not taken at all."""
+
+    def early(self, name: str) -> bool | None:
+        """Say whether pre-releases of a project are taken; None: where nothing else is left."""
+        for place in (name, ALL):
+            if place in self.every or place in self.final:
+                return place in self.every
+        return None
+
+
 class Request(msgspec.Struct, frozen=True):
     """Everything that the answer depends on, besides the facts."""
 
@@ -53,11 +69,12 @@ class Request(msgspec.Struct, frozen=True):
     overrides: tuple[Given, ...] = ()
     """Take the place of every other requirement on the same name."""
     resolution: Resolution = "highest"
-    prereleases: bool = False
-    """Take pre-releases like any other version, instead of where nothing else is left."""
+    releases: Releases = Releases()
     exclude_newer: float | None = None
     """Seconds since the epoch; files uploaded at or after it do not exist."""
     formats: Formats = Formats()
+    require_hashes: bool = False
+    """Only files will do of which the user gave a hash."""
     preferences: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """Versions to try first, by name."""
     universal: bool = False

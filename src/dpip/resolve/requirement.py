@@ -25,6 +25,10 @@ _LINE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _EXTRA = re.compile(_NAME)
+_SURE = re.compile(
+    r"(?:[<>]=?|[=!]=)\d{1,9}(?:\.\d{1,9})*(?:,(?:[<>]=?|[=!]=)\d{1,9}(?:\.\d{1,9})*)*"
+)
+"""Specifiers so plain that they need no reading to be known for valid: most are."""
 
 
 class InvalidRequirement(UsageError):
@@ -52,8 +56,8 @@ def parse(text: str) -> Requirement:
 
 def _specifier(written: str, text: str) -> str:
     specifier = "".join(written.split()).rstrip(",")
-    if not specifier:
-        return ""
+    if not specifier or _SURE.fullmatch(specifier):
+        return specifier
     # Imported when needed: the first question of a resolve goes out before this is loaded.
     from dpip.resolve import versions
 

@@ -8,6 +8,7 @@ they are for pip.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import shlex
@@ -21,7 +22,7 @@ from dpip.errors import UsageError
 from dpip.resolve import requirement as requirement_line
 from dpip.resolve.facts import Requirement
 from dpip.resolve.names import normalize
-from dpip.resolve.request import Given
+from dpip.resolve.request import ALL, Given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +38,16 @@ _ARCHIVE = re.compile(
 )
 _TRAILING_EXTRAS = re.compile(r"^(?P<path>.+?)\[(?P<extras>[^\[\]]+)\]$")
 
+_CODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+"""The longer marks come first: one of UTF-16 is the beginning of one of UTF-32."""
+
 _LONG = {
     "-r": "--requirement",
     "-c": "--constraint",
@@ -45,7 +56,7 @@ _LONG = {
     "-f": "--find-links",
     "--pypi-url": "--index-url",
 }
-_FLAGS = {"--pre", "--no-index", "--require-hashes", "--prefer-binary"}
+_FLAGS = {"--pre", "--no-index", "--require-hashes", "--no-require-hashes", "--prefer-binary"}
 _VALUES = {
     "--requirement",
     "--constraint",
@@ -55,6 +66,8 @@ _VALUES = {
     "--find-links",
     "--no-binary",
     "--only-binary",
+    "--all-releases",
+    "--only-final",
     "--trusted-host",
     "--use-feature",
 }
@@ -76,10 +89,11 @@ class Inputs(msgspec.Struct):
     find_links: list[str] = msgspec.field(default_factory=list)
     trusted_hosts: list[str] = msgspec.field(default_factory=list)
     no_binary: list[str] = msgspec.field(default_factory=list)
-    """Names or ":all:", in order; ":none:" empties what came before."""
+    """Names or ":all:", in order."""
     only_binary: list[str] = msgspec.field(default_factory=list)
+    all_releases: list[str] = msgspec.field(default_factory=list)
+    only_final: list[str] = msgspec.field(default_factory=list)
     no_index: bool = False
-    prereleases: bool = False
     require_hashes: bool = False
 
 
@@ -91,14 +105,17 @@ def read(
     environ: Mapping[str, str],
     constraints: bool = False,
     into: Inputs | None = None,
+    is_there: Callable[[str], bool] = lambda _: False,
 ) -> Inputs:
     """Read a requirements file (or, with `constraints`, a constraints file) and all it names.
 
     `text_of(location)` returns the text of a path or a URL and raises a DpipError where it
-    cannot. Raises BadLine and InvalidRequirement with the file and the line.
+    cannot; `is_there(path)` says whether a relative --find-links lies beside the file that
+    names it. Raises BadLine and InvalidRequirement with the file and the line.
     """
     inputs = Inputs() if into is None else into
-    _File(text_of, working_directory, environ, inputs).read(location, constraints=constraints)
+    file = _File(text_of, is_there, working_directory, environ, inputs)
+    file.read(location, constraints=constraints)
     return inputs
 
 
@@ -109,9 +126,15 @@ def given(text: str, *, working_directory: str, origin: str = "the command line"
 
 class _File:
     def __init__(
-        self, text_of: Read, working_directory: str, environ: Mapping[str, str], inputs: Inputs
+        self,
+        text_of: Read,
+        is_there: Callable[[str], bool],
+        working_directory: str,
+        environ: Mapping[str, str],
+        inputs: Inputs,
     ) -> None:
         self.text_of = text_of
+        self.is_there = is_there
         self.working_directory = working_directory
         self.environ = environ
         self.inputs = inputs
@@ -148,6 +171,9 @@ class _File:
             elif option == "--editable":
                 found = _given(value, self.working_directory, origin, editable=True, hashes=())
                 self.inputs.requirements.append(found)
+            elif option == "--find-links":
+                beside = value if "://" in value else _relative(location, value)
+                self.inputs.find_links.append(beside if self.is_there(beside) else value)
             else:
                 self.setting(option, value)
 
@@ -158,28 +184,37 @@ class _File:
                 inputs.index_url = value
             case "--extra-index-url":
                 inputs.extra_index_urls.append(value)
-            case "--find-links":
-                inputs.find_links.append(value)
             case "--trusted-host":
                 inputs.trusted_hosts.append(value)
-            case "--no-binary" | "--only-binary":
-                names = inputs.no_binary if option == "--no-binary" else inputs.only_binary
-                extend_names(names, value)
+            case "--no-binary":
+                choose(value, inputs.no_binary, inputs.only_binary)
+            case "--only-binary":
+                choose(value, inputs.only_binary, inputs.no_binary)
+            case "--all-releases" | "--pre":
+                choose(value or ALL, inputs.all_releases, inputs.only_final)
+            case "--only-final":
+                choose(value, inputs.only_final, inputs.all_releases)
             case "--no-index":
                 inputs.no_index = True
-            case "--pre":
-                inputs.prereleases = True
-            case "--require-hashes":
-                inputs.require_hashes = True
+            case "--require-hashes" | "--no-require-hashes":
+                inputs.require_hashes = option == "--require-hashes"
 
 
-def extend_names(names: list[str], value: str) -> None:
-    """Add a comma separated list as `--no-binary` takes it; ":none:" empties the list."""
-    for part in value.split(","):
-        if part == ":none:":
-            names.clear()
-        elif part.strip():
-            names.append(part if part == ":all:" else normalize(part.strip()))
+def choose(value: str, names: list[str], opposite: list[str]) -> None:
+    """Add a comma separated list as `--no-binary` takes it, and take it from the opposite one.
+
+    ":all:" takes the place of all that was named before, on both sides; ":none:" empties the
+    list. So the last word on a name counts.
+    """
+    for part in filter(None, map(str.strip, value.split(","))):
+        if part in {ALL, ":none:"}:
+            names[:] = [ALL] if part == ALL else []
+            if part == ALL:
+                opposite.clear()
+            continue
+        name = normalize(part)
+        names.append(name)
+        opposite[:] = [each for each in opposite if each != name]
 
 
 def logical_lines(text: str, environ: Mapping[str, str]) -> Iterator[tuple[int, str]]:
@@ -191,13 +226,29 @@ def logical_lines(text: str, environ: Mapping[str, str]) -> Iterator[tuple[int, 
         if line.endswith("\\") and not line.lstrip().startswith("#"):
             parts.append(line[:-1])
             continue
-        joined = _COMMENT.sub("", "".join([*parts, line])).strip()
+        # A line that is a comment ends what is continued, whatever it is glued to.
+        ended = f" {line}" if line.startswith("#") else line
+        joined = _COMMENT.sub("", "".join([*parts, ended])).strip()
         parts = []
         if joined:
             yield start, _fill(joined, environ)
     rest = _COMMENT.sub("", "".join(parts)).strip()
     if rest:
         yield start, _fill(rest, environ)
+
+
+def decoded(data: bytes) -> str:
+    """Return the text of a requirements file: by its mark, its coding line, or UTF-8.
+
+    Raises UnicodeDecodeError, or LookupError for a coding that nobody knows.
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding)
+    for line in data.split(b"\n")[:2]:
+        if line.startswith(b"#") and (match := _CODING.search(line)):
+            return data.decode(match[1].decode("ascii"))
+    return data.decode("utf-8")
 
 
 def _fill(line: str, environ: Mapping[str, str]) -> str:

@@ -7,23 +7,43 @@ that is not in its `dynamic` list (PEP 621). Only what is left costs a build.
 
 from __future__ import annotations
 
+import errno
+import lzma
 import tarfile
 import tempfile
 import tomllib
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dpip.resolve import core_metadata
 from dpip.resolve.build import BuildSystem
 from dpip.resolve.core_metadata import CoreMetadata
-from dpip.resolve.errors import BadMetadata, BuildFailed
+from dpip.resolve.errors import BadMetadata, BuildFailed, CannotWrite
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dpip.resolve.build import Isolation
 
 BOUND = frozenset({"dependencies", "optional-dependencies", "requires-python"})
 MAX_UNPACKED = 4 * 2**30
+UNPACKING = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+)
+OUR_TROUBLES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EMFILE})
+"""What the system says that is no fault of an archive."""
+ALWAYS_UNPACKED = 256 * 2**20
+MOST_PACKED = 50
+"""What source archives unpack to is some ten times their size; bombs reach a thousand."""
 
 
 class Builder(Protocol):
@@ -42,8 +62,8 @@ class Sources:
 
     def metadata(self, path: Path, filename: str) -> bytes:
         """Return METADATA text of a source archive."""
-        with tempfile.TemporaryDirectory(prefix="dpip-sdist-") as room:
-            return self.tree_metadata(unpack(path, Path(room), filename), filename)
+        with self._isolation.children.room("dpip-sdist-") as room:
+            return self.tree_metadata(unpack(path, room, filename), filename)
 
     def tree_metadata(self, tree: Path, where: str) -> bytes:
         """Return METADATA text of an unpacked source tree."""
@@ -73,23 +93,33 @@ def unpack(path: Path, room: Path, filename: str) -> Path:
     try:
         if filename.endswith(".zip"):
             with zipfile.ZipFile(path) as archive:
-                _bounded(sum(info.file_size for info in archive.infolist()), filename)
+                _bounded((info.file_size for info in archive.infolist()), path, filename)
                 archive.extractall(room)
         else:
             with tarfile.open(path) as archive:
-                _bounded(sum(info.size for info in archive.getmembers()), filename)
+                _bounded((info.size for info in archive), path, filename)
                 archive.extractall(room, filter="data")
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except OSError as error:
+        if error.errno in OUR_TROUBLES:
+            raise CannotWrite.because(error) from None
         raise BadMetadata(f"{filename}: not a source archive: {error}") from None
+    except UNPACKING as error:
+        reason = str(error).partition("\n")[0].rstrip(":")
+        raise BadMetadata(f"{filename}: not a source archive: {reason}") from None
     tops = [entry for entry in room.iterdir() if entry.is_dir()]
     if len(tops) != 1:
         raise BadMetadata(f"{filename}: a source archive has one top directory, not {len(tops)}")
     return tops[0]
 
 
-def _bounded(size: int, filename: str) -> None:
-    if size > MAX_UNPACKED:
-        raise BadMetadata(f"{filename}: unpacks to {size:,} bytes; that is not unpacked")
+def _bounded(sizes: Iterable[int], path: Path, filename: str) -> None:
+    """Raise BadMetadata for an archive that is large, or blown up, beyond what sources are."""
+    most = min(MAX_UNPACKED, max(ALWAYS_UNPACKED, path.stat().st_size * MOST_PACKED))
+    total = 0
+    for size in sizes:
+        total += size
+        if total > most:
+            raise BadMetadata(f"{filename}: unpacks to more than {most:,} bytes; that is not done")
 
 
 def read_pyproject(tree: Path, where: str) -> dict[str, Any]:

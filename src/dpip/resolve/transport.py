@@ -161,7 +161,11 @@ class Following:
             if response.status not in REDIRECTS or not target:
                 return response
             response.close()
-            request = _redirected(request, urljoin(response.url, target), response.status)
+            try:
+                request = _redirected(request, urljoin(response.url, target), response.status)
+            except ValueError:
+                where = without_secrets(request.url)
+                raise BadAnswer(f"{where}: redirects to what is no address") from None
         raise BadAnswer(f"{without_secrets(request.url)}: more than {self._limit} redirects")
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ marker can hold at all, so one version must do for everybody. Where that is aski
 scope is split and its parts are solved one after the other:
 
 * requirements of one version on the same project disagree, under different markers;
+* a requirement is for newer Pythons only: what it leads to may be new, too;
 * a version needs a newer Python than the oldest of the scope, and there are newer ones in it;
 * a version has no file for one of the environments that the user requires.
 
@@ -19,6 +20,7 @@ earlier run, so a second run makes the same ones.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -26,9 +28,10 @@ from packaging.version import Version
 
 from dpip.resolve import algebra, directs, simplify, tag_markers
 from dpip.resolve.algebra import FALSE, PYTHON, TRUE, Cut, both, either, without
-from dpip.resolve.environment import Forked, lower_bounds
+from dpip.resolve.environment import Forked
 from dpip.resolve.facts import Wants
 from dpip.resolve.names import wheel_name
+from dpip.resolve.requires_python import lower_bounds
 from dpip.resolve.resolution import Impossible, NeedMore, Pin, Solution, Statistics
 from dpip.resolve.search import Search
 
@@ -64,7 +67,7 @@ class Scope:
         self.whole = whole
         self.marker = marker
         lowest, _ = algebra.python_bounds(marker)
-        self.oldest = Version("0") if lowest is None else lowest.version
+        self.oldest = lowest or Cut(Version("0"), after=False)
         self._active: dict[tuple[str, str], bool] = {}
 
     def active(self, marker: str, extra: str = "") -> bool:
@@ -80,11 +83,7 @@ class Scope:
 
     def admits_python(self, requires_python: str) -> bool:
         """Say whether a Requires-Python lets the oldest Python of the scope in."""
-        return all(
-            clause.contains(self.oldest, prereleases=True)
-            for clause in lower_bounds(requires_python)
-            if clause.operator != "!="
-        )
+        return all(needed <= self.oldest for needed in _lowest(requires_python))
 
     def rank(self, filename: str) -> int | None:
         """Rank any wheel that some Python of the whole can use, those for the target first.
@@ -98,9 +97,9 @@ class Scope:
         return ELSEWHERE if rank is None else rank
 
     def forks(self, requirements: Iterable[tuple[Requirement, str]]) -> tuple[Scope, ...]:
-        """Split where requirements on one project disagree; nothing if they do not.
+        """Split where requirements on one project disagree, or one is for newer Pythons only.
 
-        Each requirement comes with the extra that it was asked under.
+        Each requirement comes with the extra that it was asked under. Nothing: no reason to.
         """
         groups: dict[str, dict[Marker, set[tuple[str, str]]]] = {}
         for each, extra in requirements:
@@ -109,22 +108,23 @@ class Scope:
             group.setdefault(both(meaning, self.marker), set()).add((each.specifier, each.url))
         parts = [self.marker]
         for group in groups.values():
-            if len(group) > 1 and len(set.union(*group.values())) > 1:
-                for meaning in group:
+            disagree = len(group) > 1 and len(set.union(*group.values())) > 1
+            for meaning in group:
+                if disagree or self._is_newer(meaning):
                     parts = [piece for part in parts for piece in _cut(part, meaning)]
         return self._parts(parts)
 
+    def _is_newer(self, meaning: Marker) -> bool:
+        """Say whether a marker leaves out the oldest Pythons of the scope."""
+        lowest, _ = algebra.python_bounds(meaning)
+        return lowest is not None and lowest > self.oldest
+
     def python_forks(self, requires_python: str) -> tuple[Scope, ...]:
         """Split at the Python that a version needs, if the scope has both older and newer."""
-        bounds = [
-            Version(clause.version)
-            for clause in lower_bounds(requires_python)
-            if clause.operator in {">=", ">"}
-        ]
+        bounds = _lowest(requires_python)
         if not bounds:
             return ()
-        newer = algebra.between(PYTHON, Cut(max(bounds), after=False), None)
-        return self._parts(_cut(self.marker, newer))
+        return self._parts(_cut(self.marker, algebra.between(PYTHON, max(bounds), None)))
 
     def platform_forks(self, files: Sequence[CandidateFile]) -> tuple[Scope, ...] | None:
         """Return () if files suit all required environments, how to split, or None if not."""
@@ -143,6 +143,16 @@ class Scope:
 
     def _parts(self, parts: Sequence[Marker]) -> tuple[Scope, ...]:
         return tuple(Scope(self.whole, part) for part in parts) if len(parts) > 1 else ()
+
+
+@lru_cache(maxsize=4096)
+def _lowest(requires_python: str) -> tuple[Cut, ...]:
+    """Return where each lower bound of a Requires-Python begins on the line of versions."""
+    return tuple(
+        Cut(Version(clause.version), after=clause.operator == ">")
+        for clause in lower_bounds(requires_python)
+        if clause.operator in {">=", ">"}
+    )
 
 
 def _cut(part: Marker, at: Marker) -> list[Marker]:

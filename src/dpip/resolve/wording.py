@@ -100,8 +100,11 @@ class Wording:
                 return f"{versions} {_was(versions)} not there yet at {self._moment()}"
             case "format":
                 return f"{versions} has no other files ({reason.detail})"
+            case "early":
+                return f"{versions} is no final release (--only-final)"
             case "hash":
-                return f"no file of {versions} has a hash that you gave"
+                which = versions.removeprefix("every version of ")
+                return f"no file of {which} has a hash that you gave"
             case "url":
                 return f"{versions} requires {reason.detail}, a URL that you did not name"
             case _:

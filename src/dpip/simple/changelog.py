@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dpip.simple.model import is_valid_name, normalize
+from dpip.simple.model import is_valid_name
+from dpip.simple.names import normalize
 from dpip.simple.repository import UpstreamInvalid, UpstreamUnavailable
 from dpip.simple.transport import body, without_credentials
 from dpip.simple.xmlrpc import AnswerReader, encode_call

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from dpip.simple.json_codec import absolute, check_version
-from dpip.simple.model import File, Project, ProjectEntry, is_valid_filename, normalize, versions_of
+from dpip.simple.model import File, Project, ProjectEntry, is_valid_filename, versions_of
+from dpip.simple.names import normalize
 from dpip.simple.repository import UpstreamInvalid
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ A file whose name could leave its folder is left out.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
 
 import msgspec
 
@@ -21,6 +20,7 @@ from dpip.simple.model import (
     versions_of,
 )
 from dpip.simple.repository import UpstreamInvalid
+from dpip.simple.urls import joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,7 +129,7 @@ def _to_file(item: _File, base_url: str) -> File:
 def absolute(base_url: str, url: str) -> str:
     """Return `url` made absolute on `base_url`, or UpstreamInvalid where that cannot be."""
     try:
-        return urljoin(base_url, url)
+        return joined(base_url, url)
     except ValueError:
         raise UpstreamInvalid(f"the index lists a file with a broken URL: {url[:200]!r}") from None
 

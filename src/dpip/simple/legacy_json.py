@@ -16,7 +16,8 @@ from packaging.version import InvalidVersion, Version
 
 from dpip.simple import json_codec
 from dpip.simple.asgi import header, send_error, send_whole
-from dpip.simple.model import is_valid_name, normalize, version_in
+from dpip.simple.model import is_valid_name, version_in
+from dpip.simple.names import normalize
 from dpip.simple.repository import FileNotFound, ProjectNotFound
 
 if TYPE_CHECKING:

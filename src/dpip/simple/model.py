@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dpip.simple.names import normalize
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -20,16 +22,10 @@ VERSION_WITHOUT_SIZES = "1.0"
 LONGEST_NAME = 255
 SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
 
-_SEPARATORS = re.compile(r"[-_.]+")
 _VALID_NAME = re.compile(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE)
 _VALID_FILENAME = re.compile(r"[^\x00-\x1f\x7f/\\:]+")
 _VERSION = re.compile(r"\d+\.\d+")
 _SDIST_VERSION = re.compile(r".+-(\d[^-]*|v\d[^-]*)")
-
-
-def normalize(name: str) -> str:
-    """Return the normalized form of a project name (PEP 503)."""
-    return _SEPARATORS.sub("-", name).lower()
 
 
 def is_valid_name(name: str) -> bool:

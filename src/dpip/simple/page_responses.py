@@ -11,7 +11,8 @@ from urllib.parse import parse_qs
 from dpip.simple import root
 from dpip.simple.asgi import BadRequest, send_whole
 from dpip.simple.conditions import not_modified
-from dpip.simple.model import is_valid_name, normalize
+from dpip.simple.model import is_valid_name
+from dpip.simple.names import normalize
 from dpip.simple.negotiation import Form, accepts_gzip, choose_form
 from dpip.simple.repository import ProjectNotFound
 

@@ -20,7 +20,8 @@ from dpip.simple.repository import StoredPage
 if TYPE_CHECKING:
     from dpip.simple.model import File, Project
 
-GZIP_LEVEL = 5
+GZIP_LEVEL = 3
+"""Half the time of level 5, for pages a fourteenth larger: every page is packed twice."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"(?:url-)?[0-9a-f]{64}")

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dpip.errors import UsageError
-from dpip.simple.model import is_valid_name, normalize
+from dpip.simple.model import is_valid_name
+from dpip.simple.names import normalize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from dpip.errors import DpipError
 from dpip.simple.asgi import send_whole
 from dpip.simple.distribution import Distribution, DistributionInvalid, read_distribution
-from dpip.simple.model import normalize
+from dpip.simple.names import normalize
 from dpip.simple.upload_form import Form, UploadInvalid, UploadTooLarge, read_form
 
 if TYPE_CHECKING:

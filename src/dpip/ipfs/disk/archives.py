@@ -21,9 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..archive import published, rebuild
-from ..archive.importer import take_apart
-from ..archive.parallel import threads
 from ..cid import CID, RAW
 from ..dag import children
 from ..errors import HashMismatch, InvalidArchive, InvalidArgument, NotFound
@@ -161,6 +158,9 @@ class Archives:
                 if archive.recipe is None:
                     raise NotFound(f"the only copy of {archive.filename} is gone")
                 with self._arriving() as part:
+                    # Loaded when it is needed: a node starts without.
+                    from ..archive import rebuild
+
                     with part.open("wb") as file:
                         about = rebuild.rebuild(self.store.get, archive.recipe, file.write)
                     if about.sha256 != sha256:
@@ -240,6 +240,10 @@ class Archives:
                 yield path
 
     def _import(self, path: Path, sha256: str, filename: str, search: Search | None) -> Archive:
+        from ..archive import published
+        from ..archive.importer import take_apart
+        from ..archive.parallel import threads
+
         data, proved = view(path), Proved(self.store.index)
         with Batch(self.store) as batch:
             publishing = threads().submit(published.publish, data)

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING
 
-from ..archive import encoders, rebuild
 from ..errors import IpfsError
 
 if TYPE_CHECKING:
@@ -61,6 +60,8 @@ def is_proved(store: DiskBlockstore, sha256: str, recipe: CID) -> bool:
     The answer is remembered with a probe of the encoders of this machine, and worked out
     anew, by making the archive, where that probe has changed.
     """
+    from ..archive import rebuild
+
     try:
         wanted = _fingerprint(rebuild.read_about(store.get, recipe).encoders)
         known = store.index.read(
@@ -81,5 +82,7 @@ def is_proved(store: DiskBlockstore, sha256: str, recipe: CID) -> bool:
 
 
 def _fingerprint(names: tuple[str, ...]) -> bytes:
+    from ..archive import encoders
+
     probes = (name.encode() + encoders.probe(name) for name in sorted(names))
     return hashlib.sha256(b"".join(probes)).digest()[:16]

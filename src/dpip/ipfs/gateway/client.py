@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ..blockstore import Blockstore
+    from ..connections import Dial
 
 MAX_BLOCK = 4 * 2**20
 MAX_RECORD = 10 * 2**10
@@ -59,11 +60,12 @@ class Gateway:
         *,
         timeout: float = 20,
         tls: ssl.SSLContext | None = None,
+        dial: Dial | None = None,
         headers: Callable[[str], Mapping[str, str]] = lambda _: {},
     ) -> None:
         self.url = url
         self._headers = headers
-        self._connections = Connections(url, timeout=timeout, tls=tls)
+        self._connections = Connections(url, timeout=timeout, tls=tls, dial=dial)
 
     def close(self) -> None:
         """Close the kept connections."""

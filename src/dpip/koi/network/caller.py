@@ -21,6 +21,8 @@ from ..signing import key_id
 from .transport import DEFAULT_TIMEOUT, Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..envelopes import Envelopes
     from ..identity import NodeIdentity
     from .graph import NetworkGraph
@@ -63,6 +65,10 @@ class Caller:
         self.transport = transport
         self.contacts = contacts or {}
         self.timeout = timeout
+        self.replaced: set[KoiNetNode] = set()
+        """Nodes whose URL answers in the name of another one now."""
+        self.on_replaced: Callable[[str], None] = lambda _: None
+        """Called with the URL each time that this shows."""
         self._plain: set[KoiNetNode] = set()
         self._found: dict[str, Peer] = {}
 
@@ -72,7 +78,7 @@ class Caller:
             return self._known(node, url)
         if url is None:
             raise UnreachablePeer("neither a node nor a URL was given")
-        known = self.graph.node_at(url)
+        known = self.graph.node_at(url, besides=self.replaced)
         if known is not None and self.envelopes.key_of(known):
             return self._known(known, url)
         return await self._discover(url.rstrip("/"))
@@ -94,6 +100,11 @@ class Caller:
         if not self.envelopes.allow_unsigned:
             raise UnreachablePeer(f"{what} does not sign, and unsigned messages are not allowed")
         return False
+
+    async def discover(self, url: str) -> Peer:
+        """Ask a URL anew who is there."""
+        self._found.pop(url, None)
+        return await self._discover(url)
 
     async def _discover(self, url: str) -> Peer:
         """Ask a URL who is there; a node of another library does not say, and is called plain."""
@@ -119,6 +130,7 @@ class Caller:
             return Peer(url)
         self.envelopes.introduce(rid, key)
         self.contacts.setdefault(rid, url)
+        self.replaced.discard(rid)
         return Peer(url, rid, self.identity.signs)
 
     async def ask(self, peer: Peer, path: str, payload: Any, kind: type[T]) -> T:
@@ -166,8 +178,13 @@ class Caller:
         if answer.status != 200:
             self._found.pop(peer.url, None)
             code = _error_code(answer.body)
+            if code == ErrorType.InvalidTarget and peer.rid is not None:
+                self.replaced.add(peer.rid)
+                self.on_replaced(peer.url)
             text = f"{peer.url}{path} answered {answer.status} {code}".rstrip()
             raise UnusableAnswer(text, status=answer.status, code=code)
+        if peer.rid is not None:
+            self.replaced.discard(peer.rid)
         return answer
 
     async def broadcast(self, peer: Peer, events: list[Event]) -> None:
@@ -205,7 +222,7 @@ class Caller:
 def _error_code(body: bytes) -> str:
     try:
         found = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return ""
     code = found.get("error") if isinstance(found, dict) else None
     return code if isinstance(code, str) else ""

@@ -62,10 +62,14 @@ class CatchUp:
         self._cursors = cursors
         self._undated = undated
 
-    async def run(self, node: KoiNetNode, rid_types: Sequence[RIDType]) -> None:
+    async def run(
+        self, node: KoiNetNode, rid_types: Sequence[RIDType], *, after: float = 0.0
+    ) -> None:
         """Catch up with one node on some types; tries a few times and raises nothing."""
         if not rid_types:
             return
+        if after:
+            await self._sleep(after)
         pause = FIRST_PAUSE
         for _ in range(ATTEMPTS):
             try:

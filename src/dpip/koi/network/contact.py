@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidRid, KoiError
+from ..processor.knowledge_object import KnowledgeObject, KnowledgeSource
+from ..protocol.api_models import BundlesPayload, FetchBundles
+from ..protocol.consts import FETCH_BUNDLES_PATH
+from ..protocol.event import EventType
 from ..rid import RID, KoiNetNode
 
 if TYPE_CHECKING:
@@ -51,3 +55,19 @@ async def introduce(contact: Contact, caller: Caller, runner: Runner) -> None:
             pause = min(pause * 2, LONGEST_PAUSE)
         else:
             return
+
+
+async def meet_successor(url: str, caller: Caller) -> list[KnowledgeObject]:
+    """Introduce this node to whoever answers at a URL now; return what that one says of itself."""
+    peer = await caller.discover(url)
+    if peer.rid is None or not peer.signed:
+        return []
+    await caller.introduce(peer)
+    request = FetchBundles([peer.rid])
+    answer = await caller.ask(peer, FETCH_BUNDLES_PATH, request, BundlesPayload)
+    found = [
+        KnowledgeObject.from_bundle(bundle, EventType.NEW, KnowledgeSource.External)
+        for bundle in answer.bundles
+        if bundle.rid == peer.rid
+    ]
+    return [kobj.model_copy(update={"sender": peer.rid}) for kobj in found]

@@ -148,7 +148,7 @@ class Delivery:
         if self._caller.speaks_plain(await self._caller.peer(target, None), error):
             self._outbox.attempt(target, batch.last, "")
             return
-        if error.status not in _FAULTY:
+        if error.status not in _FAULTY or error.code == ErrorType.InvalidTarget:
             raise UnreachablePeer(str(error)) from None
         if batch.first == batch.last:
             logger.warning("%s refuses an event, dropped: %s", target, error)

@@ -30,7 +30,7 @@ from .address import AddressPolicy
 from .background import Background
 from .caller import RECEIVED_HEADER, SEQUENCE_HEADER, Caller, Peer
 from .catch_up import CatchUp
-from .contact import Contact, introduce
+from .contact import Contact, introduce, meet_successor
 from .delivery import Delivery
 from .graph import NetworkGraph
 from .request_handler import RequestHandler
@@ -97,6 +97,8 @@ class NetworkInterface:
             AddressPolicy.for_node(identity.profile.base_url, allowed=tuple(allowed_networks))
         )
         self.caller = Caller(identity, self.graph, self.envelopes, self.transport)
+        self.caller.on_replaced = self._look_again
+        self._looking = False
         self.first_contact = None
         self.contact: Contact | None = None
         if first_contact is not None:
@@ -128,6 +130,29 @@ class NetworkInterface:
             self.runner.spawn(self._prepare())
         if self.contact is not None and not self.graph.get_neighbors():
             self.runner.spawn(introduce(self.contact, self.caller, self.runner))
+
+    def _look_again(self, url: str) -> None:
+        """Meet the node in the place of the first contact, if a URL was all that we knew of it."""
+        contact = self.contact
+        if contact is None or contact.rid is not None or contact.url != url or self._looking:
+            return
+        if not self._successor(url):
+            self._looking = True
+            self.runner.spawn(self._meet(url))
+
+    def _successor(self, url: str | None) -> bool:
+        """Say whether a node is known that may answer at the URL of one that does not any more."""
+        return bool(url) and self.graph.node_at(str(url), besides=self.caller.replaced) is not None
+
+    async def _meet(self, url: str) -> None:
+        try:
+            found = await meet_successor(url, self.caller)
+            if found and self.on_found is not None:
+                self.on_found(found)
+        except KoiError as error:
+            logger.info("cannot meet who is at %s now: %s", url, error)
+        finally:
+            self._looking = False
 
     async def _prepare(self) -> None:
         """Load the HTTP client, but let the node answer its first requests before.
@@ -231,7 +256,9 @@ class NetworkInterface:
             logger.info("%s: %s", node, error)
             return None
 
-    def catch_up(self, node: KoiNetNode, rid_types: Sequence[RIDType]) -> None:
+    def catch_up(
+        self, node: KoiNetNode, rid_types: Sequence[RIDType], *, after: float = 0.0
+    ) -> None:
         """Compare a node's state with the cache, on the side, and queue the differences."""
         if self.on_found is not None:
             work = CatchUp(
@@ -242,7 +269,7 @@ class NetworkInterface:
                 cursors=self.cursors,
                 undated=self.undated,
             )
-            self.runner.spawn(work.run(node, rid_types))
+            self.runner.spawn(work.run(node, rid_types, after=after))
 
     def poll_neighbors(self) -> list[Event]:
         """Take the events that neighbours, or else the first contact, have queued for us."""
@@ -264,7 +291,9 @@ class NetworkInterface:
             profile = self.graph.get_node_profile(node)
             edge = self.graph.get_edge_profile(source=node, target=self.identity.rid)
             asks = partial or (edge is not None and edge.edge_type == EdgeType.POLL)
-            if asks and profile is not None and profile.node_type == NodeType.FULL:
+            if profile is None or profile.node_type != NodeType.FULL or not asks:
+                continue
+            if node not in self.caller.replaced or not self._successor(profile.base_url):
                 found.append((node, None))
         if not found and self.contact is not None and partial:
             found.append((self.contact.rid, self.contact.url))
@@ -303,6 +332,6 @@ def _span(sequence: str) -> tuple[str, int, int]:
     """Read `<lane>:<first>-<last>`; an empty lane if it is not that."""
     lane, _, span = sequence.rpartition(":")
     first, _, last = span.partition("-")
-    if not lane or not first.isdigit() or not last.isdigit() or len(sequence) > LONGEST_SPAN:
+    if not lane or not first.isdecimal() or not last.isdecimal() or len(sequence) > LONGEST_SPAN:
         return "", 0, 0
     return lane, int(first), int(last)

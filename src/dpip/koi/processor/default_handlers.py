@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SOON = 2.0
+"""Seconds in which what was told meanwhile has arrived, and need not be asked for."""
+
 Outcome = KnowledgeObject | StopChain | None
 
 
@@ -79,12 +82,17 @@ def secure_profile_handler(processor: Processor, kobj: KnowledgeObject) -> Outco
     HandlerType.Bundle, rid_types=[KoiNetEdge], source=KnowledgeSource.External
 )
 def edge_negotiation_handler(processor: Processor, kobj: KnowledgeObject) -> Outcome:
-    """Approve subscriptions to this node that it can serve, and refuse the others."""
+    """Approve subscriptions to this node that it can serve, and refuse the others.
+
+    When its own proposal is approved, it catches up once more.
+    """
     if kobj.event_type == EventType.FORGET:
         return None
     edge = _edge_profile(kobj)
     if edge is None:
         return STOP_CHAIN
+    if edge.target == processor.identity.rid and edge.status == EdgeStatus.APPROVED:
+        _approved(processor, kobj, edge)
     if edge.source != processor.identity.rid or edge.status != EdgeStatus.PROPOSED:
         return None
     if kobj.sender is not None and kobj.sender != edge.target:
@@ -101,6 +109,20 @@ def edge_negotiation_handler(processor: Processor, kobj: KnowledgeObject) -> Out
     later = Bundle.generate(kobj.rid, to_plain(approved), now=processor.now())
     processor.handle(bundle=later, event_type=EventType.UPDATE)
     return None
+
+
+def _approved(processor: Processor, kobj: KnowledgeObject, edge: EdgeProfile) -> None:
+    """Look again at what a provider has, now that it is sure to tell of what comes.
+
+    What it learned after the look that went with the proposal, and before it had read that, was
+    told to nobody.
+    """
+    proposed = processor.network.graph.get_edge_profile(source=edge.source, target=edge.target)
+    provider = processor.network.graph.get_node_profile(edge.source)
+    if proposed is None or proposed.status == EdgeStatus.APPROVED:
+        return
+    if kobj.sender in {None, edge.source} and provider and provider.node_type == NodeType.FULL:
+        processor.network.catch_up(edge.source, proposed.rid_types, after=SOON)
 
 
 def _refuse(processor: Processor, kobj: KnowledgeObject, edge: EdgeProfile) -> StopChain:
@@ -126,7 +148,7 @@ def subscribe(processor: Processor, node: KoiNetNode, profile: NodeProfile) -> N
     wanted = types_of_interest(processor, profile)
     if node == me.rid or profile.node_type != NodeType.FULL or not wanted:
         return
-    edge = processor.network.graph.get_edge_profile(source=node, target=me.rid)
+    edge = processor.network.graph.vouched_edge(node, me.rid)
     if edge is not None and _same_subscription(set(edge.rid_types), set(wanted)):
         return
     kind = EdgeType.WEBHOOK if me.profile.node_type == NodeType.FULL else EdgeType.POLL
@@ -160,7 +182,11 @@ def types_of_interest(processor: Processor, profile: NodeProfile) -> list[RIDTyp
 
 @KnowledgeHandler.create(HandlerType.Network)
 def basic_network_output_filter(processor: Processor, kobj: KnowledgeObject) -> Outcome:
-    """Tell the subscribers of what this node provides, and whoever shares an edge with it."""
+    """Tell the subscribers of what this node provides, and whoever shares an edge with it.
+
+    Of what came from another node, those hear nothing who are told by somebody else for sure:
+    otherwise, where everybody subscribes to everybody, each event would go over each edge.
+    """
     me = processor.identity
     graph = processor.network.graph
     mine = False
@@ -172,11 +198,25 @@ def basic_network_output_filter(processor: Processor, kobj: KnowledgeObject) -> 
             if graph.get_node_profile(other) is not None:
                 kobj.network_targets.add(other)
         mine = mine or kobj.rid == me.rid
-    if mine or type(kobj.rid) in me.profile.provides.event:
-        kobj.network_targets.update(graph.get_neighbors("out", allowed_type=type(kobj.rid)))
+    kind = type(kobj.rid)
+    if mine or kind in me.profile.provides.event:
+        speakers = _other_speakers(kobj, me.rid)
+        for subscriber in graph.get_neighbors("out", allowed_type=kind):
+            if not any(graph.tells(speaker, subscriber, kind) for speaker in speakers):
+                kobj.network_targets.add(subscriber)
     if kobj.sender is not None:
         kobj.network_targets.discard(kobj.sender)
     return kobj
+
+
+def _other_speakers(kobj: KnowledgeObject, me: KoiNetNode) -> set[KoiNetNode]:
+    """Return who else tells its own subscribers: the sender, and both ends of an edge of others."""
+    if kobj.sender is None:
+        return set()
+    edge = _edge_profile(kobj) if isinstance(kobj.rid, KoiNetEdge) else None
+    if edge is None or me in {edge.source, edge.target}:
+        return {kobj.sender}
+    return {kobj.sender, edge.source, edge.target}
 
 
 @KnowledgeHandler.create(HandlerType.Final, rid_types=[KoiNetNode])

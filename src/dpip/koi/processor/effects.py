@@ -124,7 +124,14 @@ class Effects:
         else:
             self._held = kobj
         forgotten = kobj.normalized_event_type == EventType.FORGET
-        self._network.graph.apply(kobj.rid, None if forgotten else kobj.contents)
+        internal = kobj.source == KnowledgeSource.Internal
+        self._network.graph.apply(
+            kobj.rid,
+            None if forgotten else kobj.contents,
+            told_by=self._network.identity.rid if internal else kobj.sender,
+        )
+        if isinstance(kobj.rid, KoiNetNode):
+            self._network.envelopes.settled(kobj.rid)
 
     def finish(self, item: Item, *, sender: KoiNetNode | None) -> None:
         """Write what was held back and take the object out of the queue."""

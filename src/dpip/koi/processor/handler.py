@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from ..model import quick
 from ..protocol.event import EventType
 from ..rid import RIDType
 from .knowledge_object import KnowledgeEventType, KnowledgeObject, KnowledgeSource
@@ -26,6 +27,7 @@ STOP_CHAIN: Final = StopChain()
 HandlerFunction = Callable[[Any, KnowledgeObject], "KnowledgeObject | StopChain | None"]
 
 
+@quick
 class HandlerType(StrEnum):
     """The five phases, in their order.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ..cache import Cache, Record
+from ..tombstones import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
     from ..bundle import Bundle
     from ..cache import BundleCache
     from ..rid import RID, KoiNetNode
-    from ..tombstones import Tombstones
-
-    Known = tuple[Record | None, dict[str, datetime]]
+    from ..tombstones import Known, Tombstones
 
 AHEAD = 64
 
@@ -77,8 +76,8 @@ class Batched:
         self._cache = cache
         self._tombstones = tombstones
         self._upcoming = upcoming
-        self._known: dict[RID, Known] = {}
-        self._last: tuple[RID | None, Known] = (None, (None, {}))
+        self._known: dict[str, Known] = {}
+        self._last: tuple[RID | None, Known] = (None, NOTHING)
         self._changes = -1
         self._unwritten: list[tuple[Bundle, str | None, bool]] = []
         self._uncommitted: list[tuple[Bundle, str | None, bool]] = []
@@ -98,27 +97,29 @@ class Batched:
             self._forget()
         elif rid is self._last[0]:  # an object is asked about several times
             return self._last[1]
-        found = self._known.get(rid)
+        name = str(rid)
+        found = self._known.get(name)
         if found is None:
             self.flush()
             self._changes = self._cache.changes
-            self._known = self._tombstones.with_records([rid, *self._upcoming(AHEAD - 1)])
-            found = self._known[rid]
+            ahead = map(str, self._upcoming(AHEAD - 1))
+            self._known = self._tombstones.with_records([name, *ahead])
+            found = self._known[name]
         self._last = rid, found
         return found
 
     def _forget(self) -> None:
         self._known.clear()
-        self._last = None, (None, {})
+        self._last = None, NOTHING
 
     def put(self, bundle: Bundle, *, source: str | None, verified: bool) -> None:
         """Keep a bundle."""
-        rid = bundle.manifest.rid
-        known = self._known.get(rid)
+        name = str(bundle.manifest.rid)
+        known = self._known.get(name)
         if known is not None:
             first = source if known[0] is None else known[0].source
-            self._known[rid] = (Record(bundle.manifest, first, verified), known[1])
-            self._last = None, (None, {})
+            self._known[name] = (Record(bundle.manifest, first, verified), known[1])
+            self._last = None, NOTHING
         self._unwritten.append((bundle, source, verified))
         if len(self._unwritten) >= AHEAD:
             self.flush()

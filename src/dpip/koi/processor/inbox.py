@@ -71,7 +71,7 @@ class Inbox:
         self.lock = threading.RLock()
         self._ready: deque[Item] = deque()
         self._taken: dict[int, Item] = {}
-        self._of_sender: Counter[KoiNetNode | None] = Counter()
+        self._of_sender: Counter[str] = Counter()
         self._done: list[tuple[int]] = []
         self._recorded, self._deleted, self._undone = "", 0, store.undone
         self._place = self._read_place()
@@ -132,7 +132,7 @@ class Inbox:
             end = self._spool.append(accepted.written())
             self._last = accepted.last
             self.size += len(kobjs)
-            self._of_sender[kobjs[0].sender] += len(kobjs)
+            self._of_sender[str(kobjs[0].sender)] += len(kobjs)
             if not self._fits():
                 self._behind += len(kobjs)
                 return
@@ -183,7 +183,7 @@ class Inbox:
 
     def check_room(self, sender: KoiNetNode | None, more: int) -> None:
         """Raise QueueFull if the queue, or this sender's share of it, has no room."""
-        mine = self._of_sender[sender] + more
+        mine = self._of_sender[str(sender)] + more
         if self.size + more > MOST_QUEUED or (sender and mine > MOST_OF_ONE_SENDER):
             raise QueueFull(f"{self.size} objects wait to be processed")
 
@@ -203,7 +203,7 @@ class Inbox:
 
     def _note(self, item: Item, *, fits: bool) -> None:
         self.size += 1
-        self._of_sender[item.kobj.sender] += 1
+        self._of_sender[str(item.kobj.sender)] += 1
         if fits:
             self._put(item)
         else:
@@ -292,9 +292,10 @@ class Inbox:
             if not item.spooled:
                 self._done.append((item.id,))
             self.size -= 1
-            self._of_sender[sender] -= 1
-            if self._of_sender[sender] <= 0:
-                del self._of_sender[sender]
+            name = str(sender)
+            left = self._of_sender[name] = self._of_sender[name] - 1
+            if left <= 0:
+                del self._of_sender[name]
 
     @property
     def changed(self) -> bool:

@@ -15,7 +15,6 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..canonical import matches
 from ..clock import utc_now
 from ..errors import InvalidContents
 from ..protocol.event import ReceivedEvent
@@ -302,9 +301,6 @@ class ProcessorInterface:
     def _chain(
         self, job: Job, phase: HandlerType, kobj: KnowledgeObject
     ) -> KnowledgeObject | StopChain:
-        if phase is HandlerType.Bundle and kobj.source == KnowledgeSource.External:
-            manifest = kobj.manifest
-            kobj.verified = manifest is not None and matches(kobj.contents, manifest.sha256_hash)
         for seeing in job.chains.phases[phase]:
             if not seeing.always and not seeing.handler.wants_event(kobj):
                 continue

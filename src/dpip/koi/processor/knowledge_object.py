@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ..bundle import Bundle, Manifest
-from ..model import WireModel
+from ..model import WireModel, quick
 from ..protocol.event import Event, EventType
 from ..rid import RID, KoiNetNode
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 KnowledgeEventType = EventType | None
 
 
+@quick
 class KnowledgeSource(StrEnum):
     """Where knowledge comes from: this node, or another one."""
 

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..canonical import matches
 from ..protocol.event import Event, EventType
 from ..rid import RID, KoiNetNode
 from .handler import HandlerType, StopChain
@@ -83,6 +84,8 @@ def _decide(
     completed = yield from _complete(first, chain, gate)
     if completed is None:
         return None
+    if completed.source == KnowledgeSource.External and completed.manifest is not None:
+        completed.verified = matches(completed.contents, completed.manifest.sha256_hash)
     decided = chain(HandlerType.Bundle, completed)
     if isinstance(decided, StopChain) or decided.normalized_event_type is None:
         return None

@@ -95,6 +95,7 @@ def numbered(sequence: str) -> tuple[str, int, int]:
     """Read the lane, the first and the last number of a batch; no lane if it is not that."""
     lane, _, span = sequence.rpartition(":")
     first, _, last = span.partition("-")
-    if not lane or not first.isdigit() or not last.isdigit() or len(sequence) > LONGEST_SEQUENCE:
+    numbers = first.isdecimal() and last.isdecimal()
+    if not lane or not numbers or len(sequence) > LONGEST_SEQUENCE:
         return "", 0, 0
     return lane, int(first), int(last)

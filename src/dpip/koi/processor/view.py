@@ -52,8 +52,10 @@ class Network(Protocol):
         """Queue an event for a node."""
         ...
 
-    def catch_up(self, node: KoiNetNode, rid_types: Sequence[RIDType]) -> None:
-        """Learn, on the side, what a node has of some types."""
+    def catch_up(
+        self, node: KoiNetNode, rid_types: Sequence[RIDType], *, after: float = 0.0
+    ) -> None:
+        """Learn, on the side and after some seconds, what a node has of some types."""
         ...
 
 

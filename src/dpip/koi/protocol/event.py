@@ -10,10 +10,11 @@ import msgspec
 
 from ..bundle import Bundle, Manifest
 from ..canonical import wire_form
-from ..model import WireModel
+from ..model import WireModel, quick
 from ..rid import RID, KoiNetNode
 
 
+@quick
 class EventType(StrEnum):
     """What happened in the cache of the node that says so. A signal, not a command."""
 

@@ -117,6 +117,8 @@ def closing(source: str, target: str) -> bytes:
 def read(body: bytes, kind: type[T]) -> Message[T]:
     """Read a body of either wire; raise MalformedMessage."""
     try:
+        if not body.isascii():
+            body.decode()  # what no field asks for is not looked at by the decoder below
         outer = _outer.decode(body)
         if outer.payload is msgspec.UNSET or outer.signature is msgspec.UNSET:
             return Message(decode(body, kind))
