@@ -17,6 +17,7 @@ from tests.simple.fixture_index import FixtureIndex, wheel
 from dpip.ipfs.keys import PrivateKey
 
 NOWHERE = "http://127.0.0.1:9/simple/"
+NAME = PrivateKey.from_seed(bytes(32)).name.encode("k")
 
 
 def pip(index_url: str, into: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -126,11 +127,16 @@ def test_indexes_that_are_followed_have_an_order(tmp_path: Path) -> None:
 
 def test_indexes_that_are_none_are_refused(tmp_path: Path) -> None:
     home = {"DPIP_HOME": str(tmp_path)}
-    for words in (("use", "no/name"), ("use", "k51@ftp://x"), ("publish", "--key", "never")):
+    for words in (
+        ("use", "no/name"),
+        ("use", "k51abc"),
+        ("use", f"{NAME}@ftp://x"),
+        ("publish", "--key", "never"),
+    ):
         done = dpip("index", *words, **home)
         assert done.returncode in {1, 2}
         assert "Traceback" not in done.stderr
         assert done.stderr.startswith("error: ")
-    assert dpip("index", "use", "k51abc", **home).returncode == 0
-    assert dpip("index", "drop", "k51abc", **home).returncode == 0
+    assert dpip("index", "use", NAME, **home).returncode == 0
+    assert dpip("index", "drop", NAME, **home).returncode == 0
     assert dpip("config", "get", "index", "--json", **home).stdout.strip() == "[]"
