@@ -12,7 +12,6 @@ from dpip.errors import UsageError
 from dpip.resolve import requirements_file
 from dpip.resolve.credentials import Credentials
 from dpip.resolve.engine import Places
-from dpip.resolve.find_links import local_path
 from dpip.resolve.request import ALL
 
 if TYPE_CHECKING:
@@ -157,27 +156,34 @@ def _read_file(
 
 
 def _text(location: str, args: argparse.Namespace) -> str:
-    if location.startswith(("http://", "https://")):
-        from dpip.resolve.connections import open_transport
-        from dpip.resolve.transport import get
-
-        if args.offline:
-            raise UsageError(f"{location}: cannot be read --offline")
-        transport = open_transport(trusted_hosts=frozenset(args.trusted_host))
-        try:
-            body = get(transport, location, {"Accept-Encoding": "gzip"}, 64 * 2**20)
-        finally:
-            transport.close()
-        return requirements_file.decoded(body)
     if location == "-":
         import sys
 
         return sys.stdin.read()
     try:
-        return requirements_file.decoded(local_path(location).read_bytes())
+        return requirements_file.decoded(_bytes(location, args))
     except (OSError, UnicodeDecodeError, LookupError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"cannot read {location}: {reason}") from None
+
+
+def _bytes(location: str, args: argparse.Namespace) -> bytes:
+    if location.startswith("file:"):
+        from dpip.resolve.find_links import local_path
+
+        return local_path(location).read_bytes()
+    if not location.startswith(("http://", "https://")):
+        return Path(location).read_bytes()
+    from dpip.resolve.connections import open_transport
+    from dpip.resolve.transport import get
+
+    if args.offline:
+        raise UsageError(f"{location}: cannot be read --offline")
+    transport = open_transport(trusted_hosts=frozenset(args.trusted_host))
+    try:
+        return get(transport, location, {"Accept-Encoding": "gzip"}, 64 * 2**20)
+    finally:
+        transport.close()
 
 
 def _places(args: argparse.Namespace, inputs: Inputs, where: Whereabouts) -> Places:
