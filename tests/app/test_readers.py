@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -22,9 +22,11 @@ from tests.app.nodes import NodeProcess, dpip, node
 from tests.federation.processes import fetch, until
 from tests.simple.fixture_index import Archive, FixtureIndex, wheel
 
+from dpip.app.audience import BlocksForReaders
 from dpip.app.readers import ForReaders, Readers
 from dpip.errors import UsageError
 from dpip.ipfs.cid import CID, RAW
+from dpip.mirror.apart import Apart
 from dpip.mirror.store import opened
 from dpip.resolve import closure
 from dpip.resolve.environment import here
@@ -206,6 +208,31 @@ def test_who_is_no_reader_gets_no_byte_of_a_private_file_by_its_hash(
     for cid in blocks_of(running.home, public):
         assert status(f"{running.url}/ipfs/{cid}?format=raw")[0] == 200
         assert json.loads(status(f"{running.url}/routing/v1/providers/{cid}")[1])["Providers"]
+
+
+def test_an_answer_that_was_kept_ready_is_not_given_once_it_is_withheld() -> None:
+    """What leads to a private file may be known only after somebody has asked for it."""
+    given: list[str] = []
+
+    class Grows:
+        stamp, looked = 1, True
+
+    async def public(scope: Any, receive: Any, send: Any) -> None:
+        given.append("answer")
+
+    application = BlocksForReaders(
+        cast("Apart", Grows), Readers((), lambda _: False),
+        full=public, public=public, forget=lambda: given.append("forget"),
+    )  # fmt: skip
+
+    def ask() -> None:
+        asyncio.run(application(scope("10.0.0.1"), cast("Any", None), cast("Any", None)))
+
+    ask()
+    ask()
+    Grows.stamp = 2
+    ask()
+    assert given == ["forget", "answer", "answer", "forget", "answer"]
 
 
 def test_who_holds_a_private_file_is_said_to_readers_alone(

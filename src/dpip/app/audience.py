@@ -18,6 +18,8 @@ from dpip.simple.asgi import header, send_error, send_whole
 from dpip.simple.repository import FileNotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dpip.app.dispatch import Application
     from dpip.app.index import Index
     from dpip.app.stored import Stored
@@ -74,9 +76,15 @@ class Audience:
         """Return an application that serves `/files/<key>/<filename>` to whom it may."""
         return FilesForReaders(serve, self.index.apart, self.readers)
 
-    def blocks(self, full: Application, public: Application) -> Application:
-        """Return an application that is `full` for readers, and `public` for everybody else."""
-        return BlocksForReaders(self.index.apart, self.readers, full=full, public=public)
+    def blocks(
+        self, full: Application, public: Application, forget: Callable[[], None] = lambda: None
+    ) -> Application:
+        """Return an application that is `full` for readers, and `public` for everybody else.
+
+        `forget` drops the answers that `public` keeps ready: more may be withheld by now.
+        """
+        apart, readers = self.index.apart, self.readers
+        return BlocksForReaders(apart, readers, full=full, public=public, forget=forget)
 
 
 class FilesForReaders:
@@ -105,12 +113,20 @@ class BlocksForReaders:
     """An application over all blocks for readers, and one over the others for everybody else."""
 
     def __init__(
-        self, apart: Apart, readers: Readers, *, full: Application, public: Application
+        self,
+        apart: Apart,
+        readers: Readers,
+        *,
+        full: Application,
+        public: Application,
+        forget: Callable[[], None],
     ) -> None:
         self._apart = apart
         self._readers = readers
         self._full = full
         self._public = public
+        self._forget = forget
+        self._stamp = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -119,6 +135,9 @@ class BlocksForReaders:
             return
         if not self._apart.looked:
             await asyncio.to_thread(self._apart.look_for_roots)
+        if self._stamp != self._apart.stamp:
+            self._stamp = self._apart.stamp
+            self._forget()
         await self._public(scope, receive, send)
 
 

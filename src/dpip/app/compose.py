@@ -143,8 +143,8 @@ def _content(
 
     full, public = gateway(stored.leaves), gateway(audience.shown)
     return {
-        "ipfs": audience.blocks(Compressed(full), Compressed(public)),
-        "ipns": audience.blocks(full, public),
+        "ipfs": audience.blocks(Compressed(full), Compressed(public), public.forget),
+        "ipns": audience.blocks(full, public, public.forget),
     }
 
 

@@ -90,6 +90,11 @@ class Apart:
         return sha256 is not None and self.hides(sha256)
 
     @property
+    def stamp(self) -> int:
+        """A number that grows when more is withheld than before."""
+        return len(self._keys) + len(self._roots)
+
+    @property
     def looked(self) -> bool:
         """Say whether it was looked for roots."""
         return self._looked is not None
