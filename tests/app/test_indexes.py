@@ -126,11 +126,17 @@ def test_indexes_that_are_followed_have_an_order(tmp_path: Path) -> None:
 
 def test_indexes_that_are_none_are_refused(tmp_path: Path) -> None:
     home = {"DPIP_HOME": str(tmp_path)}
-    for words in (("use", "no/name"), ("use", "k51@ftp://x"), ("publish", "--key", "never")):
+    name = PrivateKey.generate().name.encode("k")
+    for words in (
+        ("use", "no/name"),
+        ("use", "k51abc"),
+        ("use", f"{name}@ftp://x"),
+        ("publish", "--key", "never"),
+    ):
         done = dpip("index", *words, **home)
         assert done.returncode in {1, 2}
         assert "Traceback" not in done.stderr
         assert done.stderr.startswith("error: ")
-    assert dpip("index", "use", "k51abc", **home).returncode == 0
-    assert dpip("index", "drop", "k51abc", **home).returncode == 0
+    assert dpip("index", "use", name, **home).returncode == 0
+    assert dpip("index", "drop", name, **home).returncode == 0
     assert dpip("config", "get", "index", "--json", **home).stdout.strip() == "[]"
