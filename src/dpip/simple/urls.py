@@ -10,6 +10,9 @@ import re
 from functools import lru_cache
 from urllib.parse import urljoin
 
+_BELOW = re.compile(
+    r"(?:[A-Za-z0-9_~%+!@][A-Za-z0-9._~%+!@-]*/)*[A-Za-z0-9_~%+!@][A-Za-z0-9._~%+!@-]*"
+)
 _ABSOLUTE = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d+)?/[A-Za-z0-9._~%+!/@-]*")
 
 
@@ -19,8 +22,7 @@ def joined(base: str, url: str) -> str:
         return url
     climbs, last, below = url.rpartition("../")
     levels = len(climbs + last) // 3
-    plain = below and "./" not in below and not below.endswith(".") and below[0] not in "/?#"
-    if not levels or not plain or climbs + last != "../" * levels:
+    if not levels or climbs + last != "../" * levels or not _BELOW.fullmatch(below):
         return urljoin(base, url)
     return _folder(base, levels) + below
 
