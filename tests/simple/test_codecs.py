@@ -332,3 +332,12 @@ def test_root_lists_take_constant_memory() -> None:
 def test_a_root_list_without_rows_for_megabytes_is_refused() -> None:
     with pytest.raises(UpstreamInvalid, match="megabytes"):
         read(JsonListReader(), b" " * 10_000_000, 100_000)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [(12, 12), ("12", 12), ("", None), ("x1", None), ("9" * 40, None), (None, None)],
+)
+def test_a_serial_may_be_written_as_text(said: object, expected: int | None) -> None:
+    body = {"meta": {"api-version": "1.0", "_last-serial": said}, "name": "a", "files": []}
+    assert json_codec.decode_project(json.dumps(body).encode()).last_serial == expected

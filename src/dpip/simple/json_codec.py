@@ -26,11 +26,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+LONGEST_SERIAL = 18
+"""Digits of a serial: what a signed 64-bit integer holds for sure."""
+
+
 class Meta(msgspec.Struct):
     """What every JSON answer of the API begins with."""
 
     api_version: str = msgspec.field(name="api-version", default="1.0")
-    last_serial: int | None = msgspec.field(name="_last-serial", default=None)
+    last_serial: int | str | None = msgspec.field(name="_last-serial", default=None)
+    """No standard says what this is: indexes send a number, the same as text, or nothing."""
+
+
+def serial_of(said: int | str | None) -> int | None:
+    """Return a serial as a number, None for what is none."""
+    if not isinstance(said, str):
+        return said
+    is_number = said.isascii() and said.isdigit() and len(said) <= LONGEST_SERIAL
+    return int(said) if is_number else None
 
 
 class _File(msgspec.Struct):
@@ -83,7 +96,7 @@ def decode_project(raw: bytes, *, base_url: str = "") -> Project:
         versions=versions_of(files) if page.versions is None else tuple(page.versions),
         status=page.status.status,
         status_reason=page.status.reason,
-        last_serial=page.meta.last_serial,
+        last_serial=serial_of(page.meta.last_serial),
     )
 
 

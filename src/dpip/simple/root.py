@@ -33,7 +33,7 @@ PIECE = 64 * 2**10
 
 class _Row(msgspec.Struct):
     name: str
-    last_serial: int | None = msgspec.field(name="_last-serial", default=None)
+    last_serial: int | str | None = msgspec.field(name="_last-serial", default=None)
 
 
 class _Root(msgspec.Struct):
@@ -109,7 +109,11 @@ class JsonListReader:
 
 
 def _entries(rows: Sequence[_Row]) -> Sequence[ProjectEntry]:
-    return [ProjectEntry(row.name, row.last_serial) for row in rows if is_valid_name(row.name)]
+    return [
+        ProjectEntry(row.name, json_codec.serial_of(row.last_serial))
+        for row in rows
+        if is_valid_name(row.name)
+    ]
 
 
 class HtmlListReader(HTMLParser):
