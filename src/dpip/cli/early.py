@@ -17,6 +17,7 @@ import threading
 
 from dpip.resolve.asking import written
 from dpip.resolve.place import FILE_NAME
+from dpip.simple.names import normalize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _first_name(path: str) -> str:
     except (OSError, UnicodeDecodeError):
         return ""
     found = _PLAIN.fullmatch(first)
-    return re.sub(r"[-_.]+", "-", found[1]).lower() if found else ""
+    return normalize(found[1]) if found else ""
 
 
 def _value(words: Sequence[str], *names: str) -> str:

@@ -71,10 +71,16 @@ class Announcer:
         """All changes from there up to this one are told."""
 
     async def run(self, wanted: Callable[[], bool]) -> None:
-        """Announce changes until cancelled, from when somebody wants them on."""
+        """Announce changes until cancelled, from when somebody wants them on.
+
+        Who has told before goes on, whoever is there now.
+        """
+        epoch = self._catalog.epoch
+        telling = await asyncio.to_thread(self._ledger.cursor, epoch) > 0
         while True:
             began = time.monotonic()
-            if not wanted() or not await asyncio.to_thread(self.step):
+            telling = telling or wanted()
+            if not telling or not await asyncio.to_thread(self.step):
                 await asyncio.sleep(LOOK_EVERY)
             else:
                 await asyncio.sleep(time.monotonic() - began if self.is_behind else 0)

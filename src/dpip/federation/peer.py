@@ -150,9 +150,8 @@ class Peer:
         self._ledger.close()
 
     def _has_listeners(self) -> bool:
-        """Say whether news is worth its making: there are nodes to hear it, or there were."""
-        known = self._membership.eager or self.known > 0
-        return known or self._ledger.cursor(self._catalog.epoch) > 0
+        """Say whether news is worth its making: there are nodes to hear it, or will be."""
+        return self._membership.eager or self.known > 0
 
     async def _tell_heads(self, node: NodeInterface) -> None:
         """Tell of heads that are published or found by other processes, for ever."""
